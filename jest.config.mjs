@@ -1,0 +1,29 @@
+// One project per kind of test; run one with `npm run jest -- --selectProjects unit`.
+const shared = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023', transform: { verbatimModuleSyntax: true } }, module: { type: 'es6' }, sourceMaps: 'inline' }] },
+  // Workspace packages are reached through links in node_modules; jest resolves them to their real path, so they are transformed.
+  transformIgnorePatterns: ['/node_modules/'],
+  modulePathIgnorePatterns: ['<rootDir>/.nx/', '<rootDir>/.cache/'],
+};
+
+const project = (displayName, ...globs) => ({
+  ...shared,
+  displayName,
+  rootDir: import.meta.dirname,
+  testMatch: globs.map((glob) => `<rootDir>/${glob}/**/*.test.ts`),
+});
+
+export default {
+  projects: [
+    project('unit', 'libs/*/src', 'apps/*/src', 'libs/*/tools'),
+    project('tools', 'tools'),
+    project('scenarios', 'test/scenarios'),
+    project('lab', 'test/lab'),
+    project('conformance', 'test/conformance'),
+    project('security', 'test/security'),
+    project('faults', 'test/faults'),
+    project('bench', 'test/bench'),
+  ],
+};

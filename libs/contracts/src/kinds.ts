@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import { limits } from './limits.ts';
+import { cidrSchema, idSchema, ipv4Schema, macSchema, nameSchema, portSchema, protocolSchema, selectorSchema, tagsSchema } from './names.ts';
+
+/**
+ * What exists, declared once: each kind with its owner, its place, what a person wishes (`spec`) and what its owner adds
+ * (`status`). Types, validation, subjects, HTTP routes, CLI and AsyncAPI are derived from this file.
+ * To add a field to an endpoint: add it to `endpoint.spec` here, then follow the compiler.
+ */
+export type Service = 'tenant' | 'ipam' | 'topology' | 'policy';
+/** Where an object lives, and so which scope its intents name: the platform itself, a domain, a project, an environment. */
+export type Level = 'platform' | 'domain' | 'project' | 'environment';
+
+interface KindDeclaration {
+  readonly plural: string;
+  readonly title: string;
+  readonly owner: Service;
+  readonly level: Level;
+  /** Whether people may apply and delete it; otherwise its owner makes it by itself. */
+  readonly writable: boolean;
+  readonly spec: z.ZodObject;
+  readonly status: z.ZodObject;
+  readonly example: unknown;
+}
+const kind = <const D extends KindDeclaration>(declaration: D): D => declaration;
+
+const description = z.string().max(1024).optional();
+const nothing = z.strictObject({});
+const portRule = z.strictObject({ protocol: protocolSchema, port: portSchema.optional() });
+const peer = z.strictObject({ endpoints: selectorSchema });
+const ruleBase = {
+  name: nameSchema.optional(),
+  action: z.enum(['Allow', 'Deny']).default('Allow'),
+  ports: z.array(portRule).min(1).max(limits.itemsPerRule).optional().meta({ description: 'Absent: every protocol and port' }),
+};
+const peers = z.array(peer).min(1).max(limits.itemsPerRule).optional().meta({ description: 'Absent: every endpoint of the environment' });
+
+export const kinds = {
+  domain: kind({
+    plural: 'domains', title: 'Domain', owner: 'tenant', level: 'platform', writable: true,
+    spec: z.strictObject({ description }), status: nothing, example: { description: 'Retail' },
+  }),
+  project: kind({
+    plural: 'projects', title: 'Project', owner: 'tenant', level: 'domain', writable: true,
+    spec: z.strictObject({ description }), status: nothing, example: { description: 'The web shop' },
+  }),
+  environment: kind({
+    plural: 'environments', title: 'Environment', owner: 'tenant', level: 'project', writable: true,
+    spec: z.strictObject({ description }), status: nothing, example: { description: 'Staging of the web shop' },
+  }),
+  'routing-domain': kind({
+    plural: 'routing-domains', title: 'Routing domain', owner: 'topology', level: 'environment', writable: false,
+    spec: nothing, status: z.strictObject({ vni: z.int().min(1).max(0xff_ff_ff) }), example: {},
+  }),
+  node: kind({
+    plural: 'nodes', title: 'Node', owner: 'topology', level: 'platform', writable: true,
+    spec: z.strictObject({ tunnelEndpoint: ipv4Schema.meta({ description: "The node's underlay address" }) }),
+    status: nothing, example: { tunnelEndpoint: '192.0.2.11' },
+  }),
+  network: kind({
+    plural: 'networks', title: 'Network', owner: 'topology', level: 'environment', writable: true,
+    spec: z.strictObject({ subnets: z.array(cidrSchema).min(1).max(limits.subnetsPerNetwork) }),
+    status: z.strictObject({
+      routingDomain: idSchema,
+      vni: z.int().min(1).max(0xff_ff_ff),
+      number: z.int().min(1).max(0x7f_ff_ff_ff).meta({ description: 'The number of the network in kernel maps' }),
+    }),
+    example: { subnets: ['10.0.0.0/24'] },
+  }),
+  lease: kind({
+    plural: 'leases', title: 'Address lease', owner: 'ipam', level: 'environment', writable: false,
+    spec: z.strictObject({ network: idSchema, endpoint: idSchema }),
+    status: z.strictObject({ address: ipv4Schema, mac: macSchema }), example: {},
+  }),
+  endpoint: kind({
+    plural: 'endpoints', title: 'Endpoint', owner: 'topology', level: 'environment', writable: true,
+    spec: z.strictObject({
+      network: nameSchema.meta({ description: 'Name of its network' }),
+      node: nameSchema.meta({ description: 'Name of the node that it runs on' }),
+      tags: tagsSchema.default({}),
+      address: ipv4Schema.optional().meta({ description: 'Ask for this address; absent: the next free one' }),
+      attachment: z.strictObject({
+        containerId: z.string().min(1).max(128).regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be letters, digits, "_", "." and "-"')
+          .meta({ description: 'Its network namespace, by name' }),
+        interface: z.string().min(1).max(15).regex(/^[A-Za-z0-9_.-]+$/, 'must be an interface name').default('eth0'),
+      }),
+      ports: z.array(z.strictObject({ name: nameSchema.optional(), protocol: z.enum(['TCP', 'UDP']), port: portSchema }))
+        .max(limits.portsPerEndpoint).optional().meta({ description: 'Ports that its workload listens on; information only' }),
+    }),
+    status: z.strictObject({ address: ipv4Schema, mac: macSchema, lease: idSchema }),
+    example: { network: 'main', node: 'node-1', tags: { app: 'frontend' }, attachment: { containerId: 'frontend-7d9f' } },
+  }),
+  policy: kind({
+    plural: 'policies', title: 'Security policy', owner: 'policy', level: 'environment', writable: true,
+    spec: z.strictObject({
+      description,
+      appliesTo: selectorSchema.meta({ description: 'The endpoints whose traffic these rules decide' }),
+      priority: z.int().min(0).max(65535).default(1000).meta({ description: 'Lower is evaluated first; at equal priority Deny comes before Allow' }),
+      isolates: z.array(z.enum(['ingress', 'egress'])).max(2).optional()
+        .meta({ description: 'Directions in which whatever no rule of any policy matches is denied; default: those that have a rule list' }),
+      ingress: z.array(z.strictObject({ ...ruleBase, from: peers })).max(limits.rulesPerDirection).optional(),
+      egress: z.array(z.strictObject({ ...ruleBase, to: peers })).max(limits.rulesPerDirection).optional(),
+    }),
+    status: nothing,
+    example: {
+      appliesTo: { matchTags: { app: 'database' } },
+      ingress: [{ name: 'from-api', from: [{ endpoints: { matchTags: { app: 'api' } } }], ports: [{ protocol: 'TCP', port: 5432 }] }],
+    },
+  }),
+} as const;
+
+export type Kind = keyof typeof kinds;
+export type Spec<K extends Kind> = z.output<(typeof kinds)[K]['spec']>;
+export type Status<K extends Kind> = z.output<(typeof kinds)[K]['status']>;
+export type WritableKind = { [K in Kind]: (typeof kinds)[K]['writable'] extends true ? K : never }[Kind];
+export const kindNames = Object.keys(kinds) as Kind[];
+export const writableKinds = kindNames.filter((name): name is WritableKind => kinds[name].writable);
+export const kindsOf = (owner: Service): Kind[] => kindNames.filter((name) => kinds[name].owner === owner);

@@ -1,0 +1,29 @@
+/**
+ * Every limit of the language of the bus, declared once. What happens at each one is said beside it; the kernel's own
+ * limits (map sizes) are declared in `libs/dataplane/bpf/records.h`.
+ */
+export const limits = {
+  /** Characters of a name: a DNS label (RFC 1035, 2.3.4). Longer: refused, `too-long`. */
+  nameLength: 63,
+  /** Bytes of an intent's body. Larger: refused, `too-large`. */
+  intentBytes: 256 * 1024,
+  /** Tags of one endpoint. More: refused, `too-many`. */
+  tagsPerEndpoint: 64,
+  /** Characters of a tag's key or value (the Kubernetes limit for a label value; keys may carry a DNS prefix). */
+  tagKeyLength: 317,
+  tagValueLength: 63,
+  /** Subnets of one network. More: refused, `too-many`. */
+  subnetsPerNetwork: 16,
+  /** Rules of one policy in one direction. More: refused, `too-many`. */
+  rulesPerDirection: 256,
+  /** Peers or ports named by one rule. More: refused, `too-many`. */
+  itemsPerRule: 256,
+  /** Ports that an endpoint may declare. More: refused, `too-many`. */
+  portsPerEndpoint: 64,
+  /** Subject filters of one agent's consumer; beyond it topology widens the filter to the project. */
+  filtersPerConsumer: 100,
+  /** Flow records in one message on the bus; an agent splits larger batches. */
+  flowsPerBatch: 500,
+  /** Milliseconds that a reserved address waits for its endpoint before the reservation is undone. */
+  leaseReserveMs: 30_000,
+} as const;

@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { idSchema, timeSchema } from './names.ts';
+import { problemSchema } from './problem.ts';
+
+/** Every stored intent ends in exactly one of these, on `osier.outcome.<domain>.<project>.<intentId>`. */
+const base = { intentId: z.string(), intent: z.string().meta({ description: 'such as network.apply' }), credential: z.string(), at: timeSchema, service: z.string() };
+export const outcomeSchema = z.discriminatedUnion('result', [
+  z.strictObject({
+    ...base, result: z.literal('accepted'),
+    revision: z.int().min(0).meta({ description: 'Sequence in CHANGES at which all that this intent changed is visible; 0 if it changed nothing and nothing was ever published' }),
+    changes: z.array(z.strictObject({ kind: z.string(), id: idSchema, path: z.string(), version: z.int(), subject: z.string(), revision: z.int() })),
+  }),
+  z.strictObject({ ...base, result: z.literal('refused'), problem: problemSchema }),
+]);
+export type Outcome = z.infer<typeof outcomeSchema>;
+export type AcceptedOutcome = Extract<Outcome, { result: 'accepted' }>;
+export type RefusedOutcome = Extract<Outcome, { result: 'refused' }>;

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { kindNames } from './kinds.ts';
+import { idSchema, timeSchema } from './names.ts';
+import { receiptSchema } from './telemetry.ts';
+
+/** Read-only questions, as request and reply on `osier.query.<service>.<domain>.<project>.<name>`; `_` asks for the platform. */
+export interface QueryDeclaration { readonly service: string; readonly request: z.ZodType; readonly response: z.ZodType; readonly summary: string }
+
+const listRequest = z.strictObject({ kind: z.enum(kindNames), environment: z.string().optional(), name: z.string().optional() });
+const listed = z.strictObject({ document: z.record(z.string(), z.unknown()), revision: z.int().min(0) });
+const listResponse = z.strictObject({ items: z.array(listed) });
+
+const change = z.strictObject({ kind: z.string(), id: idSchema, subject: z.string(), revision: z.int() });
+export const enforcementSchema = z.strictObject({
+  /** `none`: no node is concerned by the change, and that is said rather than passed off as success. */
+  state: z.enum(['enforced', 'waiting', 'none']),
+  revision: z.int(),
+  nodes: z.array(z.strictObject({
+    node: z.string(), enforced: z.boolean(), revision: z.int(), readBackAt: timeSchema.optional(),
+    why: z.string().optional().meta({ description: 'Why this node has not confirmed yet' }),
+  })),
+});
+export type Enforcement = z.infer<typeof enforcementSchema>;
+
+const nodeView = z.strictObject({
+  id: idSchema, name: z.string(), tunnelEndpoint: z.string(), revision: z.int(), behind: z.int().meta({ description: 'Revisions that concern it and are not confirmed' }),
+  lastReceiptAt: timeSchema.optional(), endpoints: z.int(), receipt: receiptSchema.optional(), state: z.enum(['ready', 'behind', 'silent', 'never-seen']),
+});
+export type NodeView = z.infer<typeof nodeView>;
+
+const list = (service: string): QueryDeclaration => ({ service, request: listRequest, response: listResponse, summary: 'Current documents of a kind' });
+export const queries = {
+  'tenant.list': list('tenant'),
+  'ipam.list': list('ipam'),
+  'topology.list': list('topology'),
+  'policy.list': list('policy'),
+  'topology.nodes': { service: 'topology', request: z.strictObject({}), response: z.strictObject({ nodes: z.array(nodeView) }), summary: 'Nodes with what each has confirmed' },
+  'topology.enforcement': {
+    service: 'topology', response: enforcementSchema, summary: 'Which nodes have confirmed these changes, and which not and why',
+    request: z.strictObject({ changes: z.array(change).max(10_000) }),
+  },
+} as const satisfies Record<string, QueryDeclaration>;
+export type QueryName = keyof typeof queries;
+export type QueryRequest<N extends QueryName> = z.output<(typeof queries)[N]['request']>;
+export type QueryResponse<N extends QueryName> = z.output<(typeof queries)[N]['response']>;
+
+/** A query's answer is either its response or a problem. */
+export const queryReplySchema = z.union([z.strictObject({ ok: z.literal(true), data: z.unknown() }), z.strictObject({ ok: z.literal(false), problem: z.unknown() })]);

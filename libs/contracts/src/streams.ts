@@ -1,0 +1,25 @@
+import { catalogue } from './catalogue.ts';
+import { intentPattern } from './subjects.ts';
+
+/** The streams of the platform. INTENTS' subjects come from the catalogue: an unknown kind is stored by nobody, so it is never acknowledged. */
+const day = 24 * 60 * 60 * 1000;
+export interface StreamDeclaration {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  /** Milliseconds; 0 keeps for ever. */
+  readonly maxAge: number;
+  readonly maxPerSubject?: number;
+  readonly mirrorOf?: string;
+  readonly maxMessageBytes?: number;
+  readonly maxBytes?: number;
+}
+export const streams = {
+  INTENTS: { name: 'INTENTS', subjects: catalogue.map((i) => intentPattern(i.noun, i.verb)), maxAge: 30 * day },
+  CHANGES: { name: 'CHANGES', subjects: ['osier.state.>'], maxAge: 7 * day },
+  STATE: { name: 'STATE', subjects: [], maxAge: 0, maxPerSubject: 1, mirrorOf: 'CHANGES' },
+  OUTCOMES: { name: 'OUTCOMES', subjects: ['osier.outcome.>'], maxAge: 30 * day },
+  RECEIPTS: { name: 'RECEIPTS', subjects: ['osier.receipt.*'], maxAge: 0, maxPerSubject: 1 },
+  FLOWS: { name: 'FLOWS', subjects: ['osier.flow.>'], maxAge: day, maxBytes: 512 * 1024 * 1024 },
+  OBSERVATIONS: { name: 'OBSERVATIONS', subjects: ['osier.observation.>'], maxAge: day, maxBytes: 128 * 1024 * 1024 },
+} as const satisfies Record<string, StreamDeclaration>;
+export type StreamName = keyof typeof streams;

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { idSchema, ipv4Schema, timeSchema } from './names.ts';
+
+/** "Everything up to `revision` that concerns this node is in its kernel, read back at `readBackAt`, except what is pending." */
+export const receiptSchema = z.strictObject({
+  node: z.string(),
+  incarnation: z.string().meta({ description: 'Of the CHANGES stream that the revision counts in' }),
+  revision: z.int().min(0),
+  epoch: z.int().min(0).meta({ description: "The kernel's world number in force" }),
+  digest: z.string().meta({ description: 'SHA-256 of the meaning of what was read back: addresses with their rules, not node-local numbers' }),
+  readBackAt: timeSchema,
+  endpoints: z.array(z.strictObject({ id: idSchema, version: z.int() })).meta({ description: "This node's endpoints that are programmed, with the version of each" }),
+  pending: z.array(z.strictObject({ kind: z.string(), id: z.string(), path: z.string(), code: z.string(), reason: z.string() }))
+    .meta({ description: 'What could not be put into force, and why' }),
+  counts: z.strictObject({ addresses: z.int(), identities: z.int(), policyEntries: z.int(), rules: z.int() }),
+  traceparent: z.string().optional(),
+});
+export type Receipt = z.infer<typeof receiptSchema>;
+
+export const dropReasons = [
+  'none', 'policy_denied', 'policy_missing', 'spoofed_source', 'spoofed_tunnel', 'unknown_peer', 'unknown_destination', 'not_local', 'no_connection',
+  'ttl_exceeded', 'fragment', 'unsupported_protocol', 'malformed', 'inactive_endpoint', 'table_full', 'unrelated_icmp', 'sealed',
+] as const;
+export type DropReason = (typeof dropReasons)[number];
+
+const flowSide = z.strictObject({
+  address: ipv4Schema,
+  port: z.int().min(0).max(65535),
+  endpoint: z.string().optional().meta({ description: "The endpoint's path, where the node knows it" }),
+  tags: z.record(z.string(), z.string()).optional(),
+});
+const decision = z.strictObject({
+  direction: z.enum(['ingress', 'egress']),
+  policy: z.string().meta({ description: 'Path of the policy, or "default"' }),
+  policyId: z.string(),
+  rule: z.string().meta({ description: 'The rule by name or number in its policy, or default-allow, default-deny' }),
+});
+/** One conversation as one node saw it start, end, or be denied. */
+export const flowSchema = z.strictObject({
+  event: z.enum(['start', 'end', 'denied']),
+  endedBy: z.enum(['fin', 'rst', 'timeout', 'policy']).optional(),
+  at: timeSchema,
+  environment: z.string(),
+  network: z.string(),
+  source: flowSide, destination: flowSide,
+  protocol: z.enum(['TCP', 'UDP', 'ICMP', 'other']),
+  verdict: z.enum(['allowed', 'denied']),
+  reason: z.enum(dropReasons),
+  decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),
+  revision: z.int().meta({ description: 'In force when it was decided' }),
+  packets: z.strictObject({ forward: z.int(), reply: z.int() }),
+  bytes: z.strictObject({ forward: z.int(), reply: z.int() }),
+  repeats: z.int().min(0).meta({ description: 'Further denials of the same conversation since the last record' }),
+});
+export type Flow = z.infer<typeof flowSchema>;
+
+/** `lost`: flow records that this node could not report since it started, so that a gap is never mistaken for silence. */
+export const flowBatchSchema = z.strictObject({ node: z.string(), lost: z.int().min(0), flows: z.array(flowSchema) });
+export type FlowBatch = z.infer<typeof flowBatchSchema>;
+
+export const observationSchema = z.strictObject({
+  node: z.string(), at: timeSchema,
+  topic: z.enum(['health', 'drift', 'repair', 'capacity', 'drops']),
+  severity: z.enum(['info', 'warning', 'error']),
+  message: z.string(),
+  detail: z.record(z.string(), z.unknown()).optional(),
+});
+export type Observation = z.infer<typeof observationSchema>;
