@@ -1,0 +1,41 @@
+// npm packages: installed exactly as package-lock.json says, judged by the record npm itself leaves when it finishes.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SetupError, findCommand, run, step } from './run.mjs';
+
+/** Names of the packages where what is installed differs from the lock; empty when they agree. */
+export function staleEntries(lock, installed) {
+  return Object.entries(lock.packages)
+    .filter(([path, wanted]) => {
+      if (path === '' || !path.startsWith('node_modules/') ) return false;
+      const found = installed.packages[path];
+      if (found === undefined) return !wanted.optional && !wanted.devOptional && !wanted.peer;
+      return wanted.link ? found.resolved !== wanted.resolved : found.version !== wanted.version;
+    })
+    .map(([path]) => path);
+}
+
+export function packagesInPlace(root) {
+  try {
+    const read = (file) => JSON.parse(readFileSync(join(root, file), 'utf8'));
+    const stale = staleEntries(read('package-lock.json'), read('node_modules/.package-lock.json'));
+    return stale.length === 0 && existsSync(join(root, 'node_modules/.bin/node'));
+  } catch {
+    return false;
+  }
+}
+
+export async function installPackages(root) {
+  if (packagesInPlace(root)) return;
+  await step('npm packages', async () => {
+    const fix = `check the network and the disk, run \`npm ci\` in ${root}, then run the command again`;
+    const npm = findCommand('npm');
+    if (npm === undefined) throw new SetupError('npm is not on the PATH', 'install npm (it comes with Node), then run the command again');
+    const result = await run(npm, ['ci', '--loglevel=error', '--no-audit', '--no-fund'], { cwd: root });
+    if (result.status !== 0) throw new SetupError('npm could not install the packages', fix, result.output);
+    if (!packagesInPlace(root)) {
+      throw new SetupError('npm finished, but the packages are not what package-lock.json says', fix, result.output);
+    }
+    return /added \d+ packages/.exec(result.output)?.[0] ?? 'installed';
+  });
+}
