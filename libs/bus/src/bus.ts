@@ -1,0 +1,109 @@
+/** What the platform needs of a message bus with streams. Two implementations, one contract suite: JetStream, and an in-memory twin. */
+export type Headers = Readonly<Record<string, string>>;
+
+export interface Message {
+  readonly stream: string;
+  readonly subject: string;
+  readonly sequence: number;
+  readonly data: Uint8Array;
+  readonly headers: Headers;
+  /** Milliseconds since the epoch at which the stream stored it. */
+  readonly storedAt: number;
+}
+
+export interface Delivery extends Message {
+  /** 1 the first time. */
+  readonly deliveries: number;
+  ack(): void;
+  /** Ask for it again after a while. */
+  nak(delayMs: number): void;
+  /** Never again; the reason goes to the server's advisories. */
+  term(reason: string): void;
+}
+
+export interface PublishOptions {
+  readonly headers?: Headers;
+  /** Fails with WrongLastSequence unless the last message of the subject has this sequence (0: there is none). */
+  readonly expectedLastSubjectSequence?: number;
+  readonly timeoutMs?: number;
+}
+export interface Published { readonly stream: string; readonly sequence: number; readonly duplicate: boolean }
+
+export type From = 'all' | 'new' | 'last-per-subject' | { readonly sequence: number };
+
+export interface ConsumerDeclaration {
+  readonly stream: string;
+  /** Absent: the stream's whole content. */
+  readonly filters?: readonly string[];
+  readonly from?: From;
+  readonly ackWaitMs?: number;
+  readonly maxAckPending?: number;
+  /** `all`: acknowledging one acknowledges those before it. */
+  readonly ackPolicy?: 'explicit' | 'all' | 'none';
+  /** Milliseconds without a fetch after which the server removes it. */
+  readonly inactiveThresholdMs?: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+export interface Consumption {
+  /** Stops fetching, waits for the batch in hand, leaves the durable consumer in place. */
+  stop(): Promise<void>;
+}
+
+export interface StreamState {
+  /** Changes when the stream is deleted and made anew. */
+  readonly incarnation: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly messages: number;
+}
+
+export interface ConsumerState { readonly name: string; readonly filters: readonly string[]; readonly pending: number; readonly ackPending: number; readonly deliveredStreamSequence: number; readonly metadata: Readonly<Record<string, string>> }
+
+export class WrongLastSequence extends Error {
+  override readonly name = 'WrongLastSequence';
+}
+/** No stream listens to the subject: nobody stored the message. */
+export class NotStored extends Error {
+  override readonly name = 'NotStored';
+}
+/** The server cannot be reached, or did not answer in time: try again. */
+export class BusUnavailable extends Error {
+  override readonly name = 'BusUnavailable';
+}
+
+export interface Bus {
+  /** Returns when the stream has stored it. Does not retry. */
+  publish(subject: string, data: Uint8Array, options?: PublishOptions): Promise<Published>;
+  /** The last message of a subject (wildcards allowed) in a stream, asked of the stream itself. */
+  last(stream: string, subject: string): Promise<Message | undefined>;
+  stream(name: string): Promise<StreamState | undefined>;
+
+  /**
+   * Fetches from a durable consumer and hands over what came, in stream order, at most `batch` at a time; the next batch comes when `onBatch` has returned.
+   * With `declaration` it creates or updates the consumer first; without, the consumer must exist (agents may not create any), and it waits until it does.
+   * Survives the loss of the connection and of the consumer by itself, for ever.
+   */
+  consume(o: {
+    stream: string; durable: string; declaration?: ConsumerDeclaration; batch?: number;
+    onBatch: (batch: readonly Delivery[]) => Promise<void>;
+    onProblem?: (problem: Error) => void;
+  }): Promise<Consumption>;
+  /** Reads a stream without leaving anything behind, until the caller stops iterating or `signal` aborts; ends at the last message of now unless `follow`. */
+  read(o: { stream: string; filters?: readonly string[]; from?: From; follow?: boolean; signal?: AbortSignal }): AsyncIterable<Message>;
+
+  /** Makes the streams of the contracts where they are missing, and brings their settings up to date. Keeps what is in them. */
+  ensureStreams(): Promise<void>;
+  ensureConsumer(durable: string, declaration: ConsumerDeclaration): Promise<void>;
+  consumer(stream: string, durable: string): Promise<ConsumerState | undefined>;
+  consumers(stream: string): Promise<ConsumerState[]>;
+  deleteConsumer(stream: string, durable: string): Promise<void>;
+  purge(stream: string, subject: string): Promise<void>;
+
+  /** Request and reply. Throws BusUnavailable when nobody answers in time. */
+  request(subject: string, data: Uint8Array, o?: { headers?: Headers; timeoutMs?: number }): Promise<{ data: Uint8Array; headers: Headers }>;
+  respond(pattern: string, queue: string, answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array; headers?: Headers }>): Promise<{ stop(): Promise<void> }>;
+
+  readonly connected: boolean;
+  close(): Promise<void>;
+}
