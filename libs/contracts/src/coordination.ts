@@ -1,18 +1,34 @@
 import { z } from 'zod';
-import { statePattern, stateSubject } from './subjects.ts';
-import { idSchema, nameSchema, none, timeSchema, tokenSchema } from './names.ts';
+import { none } from './names.ts';
+import { stateSubject } from './subjects.ts';
 
 /**
- * What topology and the node agents say to each other about who is told what.
- *
- *   agent starts with a new session ──hello──► topology (re)creates `node-<node>` from nothing (last per subject, its filters) and publishes the
- *   node's interest document with that session. The agent repeats its hello until it has read an interest document of its session.
- *   What comes on `node-<node>` before that belongs to an older session: it may be merged (by the higher sequence per subject), and proves nothing.
- *   A new network on the node: topology grows the filters of `node-<node>`, makes `join-<node>` anew (last per subject, the new filters; its metadata
- *   carry the number), and publishes the interest document with `join`. The agent fetches from `join-<node>` until it has a message of sequence ≥
- *   `join.through` or the barrier… see `joinSchema`; until then its receipt does not pass the interest document.
+ * How topology and the agents keep in step over filtered consumers (ADR 0005). An agent says `hello` with a session of its own
+ * when it starts with an empty memory; topology makes the node's consumer anew, last message per subject, and publishes the
+ * node's interest document, which names that session. When the interest grows, topology adds the filters and opens the node's
+ * `join` consumer on the new ones; the interest document's `join` tells the agent to drain it before its receipt moves on.
  */
-export const joinSchema = z.strictObject({
-  number: z.int().min(1).meta({ description: 'Grows with every join of this session; a higher one replaces a lower one' }),
-  filters: z.array(z.string()).min(1).meta({ description: 'All subjects that the join consumer delivers' }),
+export const interestSchema = z.strictObject({
+  kind: z.literal('interest'),
+  node: z.string(),
+  session: z.string().meta({ description: "The agent's session that the consumer was made for" }),
+  generation: z.int().min(1).meta({ description: 'Counts the changes of the interest; never runs backwards' }),
+  filters: z.array(z.string()),
+  join: z.strictObject({ generation: z.int(), filters: z.array(z.string()) }).optional()
+    .meta({ description: 'Drain the join consumer: it replays the last message of each subject under these filters' }),
 });
+export type Interest = z.infer<typeof interestSchema>;
+export const interestSubject = (nodeId: string): string =>
+  stateSubject({ domain: none, project: none, environment: none, noun: 'interest', parent: none, id: nodeId });
+
+export const barrierSchema = z.strictObject({ kind: z.literal('barrier'), at: z.string(), count: z.int() });
+export type Barrier = z.infer<typeof barrierSchema>;
+
+export const helloSchema = z.strictObject({ node: z.string(), session: z.string(), at: z.string() });
+export type Hello = z.infer<typeof helloSchema>;
+/** The topic of an agent's hello among its observations. */
+export const helloTopic = 'hello';
+
+/** The fixed names of a node's two consumers on STATE: its account imports exactly these. */
+export const nodeConsumer = (node: string): string => `node-${node}`;
+export const joinConsumer = (node: string): string => `join-${node}`;

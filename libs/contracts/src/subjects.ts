@@ -17,7 +17,7 @@ export function parseIntentSubject(subject: string): IntentSubject | undefined {
 /** What a stream must listen to for one kind of intent; INTENTS takes exactly the union of these. */
 export const intentPattern = (noun: string, verb: string): string => join('osier.intent.*.*.*', noun, verb, '*');
 
-export interface StateSubject extends Scope { readonly noun: Kind | 'barrier'; readonly parent: string; readonly id: string }
+export interface StateSubject extends Scope { readonly noun: Kind | 'barrier' | 'interest'; readonly parent: string; readonly id: string }
 export const stateSubject = (s: StateSubject): string =>
   join('osier.state', s.domain, s.project, s.environment, s.noun, s.parent, s.id);
 export const documentSubject = (d: Scope & { kind: Kind; parent: string; id: string }): string => stateSubject({ ...d, noun: d.kind });
@@ -25,7 +25,7 @@ export function parseStateSubject(subject: string): StateSubject | undefined {
   const [osier, state, domain, project, environment, noun, parent, id, extra] = subject.split('.');
   if (osier !== 'osier' || state !== 'state' || extra !== undefined) return undefined;
   if (!domain || !project || !environment || !noun || !parent || !id) return undefined;
-  return { domain, project, environment, noun: noun as Kind | 'barrier', parent, id };
+  return { domain, project, environment, noun: noun as StateSubject['noun'], parent, id };
 }
 /** A filter over state subjects; whatever is not given matches anything. */
 export const statePattern = (s: Partial<StateSubject>): string =>
