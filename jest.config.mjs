@@ -17,13 +17,15 @@ const project = (displayName, ...globs) => ({
 
 export default {
   projects: [
-    project('unit', 'libs/*/src', 'apps/*/src', 'libs/*/tools'),
+    project('unit', 'libs/*/src', 'apps/*/src', 'libs/*/tools', 'apps/*/tools'),
     project('tools', 'tools'),
     project('scenarios', 'test/scenarios'),
     project('lab', 'test/lab'),
     project('conformance', 'test/conformance'),
     project('security', 'test/security'),
     project('faults', 'test/faults'),
-    project('bench', 'test/bench'),
+    project('sight', 'test/sight'),
+    project('runtimes', 'test/runtimes'),
+    project('kubernetes', 'test/kubernetes'),
   ],
 };
