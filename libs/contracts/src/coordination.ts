@@ -7,6 +7,11 @@ import { stateSubject } from './subjects.ts';
  * when it starts with an empty memory; topology makes the node's consumer anew, last message per subject, and publishes the
  * node's interest document, which names that session. When the interest grows, topology adds the filters and opens the node's
  * `join` consumer on the new ones; the interest document's `join` tells the agent to drain it before its receipt moves on.
+ *
+ * Order: (1) make or grow the consumer `node-…`, (2) make `join-…` (last per subject, on `join.filters` **and the subject of the interest
+ * document itself**), (3) publish the interest document. Delivery is in stream order, so whoever receives that document from `join-…`
+ * has received everything before it: that is how the agent knows that it has drained. A newer `join-…` also carries the filters of
+ * every earlier one whose interest document no receipt of the node has reached yet.
  */
 export const interestSchema = z.strictObject({
   kind: z.literal('interest'),
@@ -21,7 +26,7 @@ export type Interest = z.infer<typeof interestSchema>;
 export const interestSubject = (nodeId: string): string =>
   stateSubject({ domain: none, project: none, environment: none, noun: 'interest', parent: none, id: nodeId });
 
-export const barrierSchema = z.strictObject({ kind: z.literal('barrier'), at: z.string(), count: z.int() });
+export const barrierSchema = z.strictObject({ kind: z.literal('barrier'), at: z.string(), count: z.int(), incarnation: z.string().optional().meta({ description: 'Of the CHANGES stream; receipts repeat it' }) });
 export type Barrier = z.infer<typeof barrierSchema>;
 
 export const helloSchema = z.strictObject({ node: z.string(), session: z.string(), at: z.string() });
