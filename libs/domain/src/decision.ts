@@ -40,7 +40,7 @@ export interface ChildIntent<N extends IntentName = IntentName> {
 export type Decision =
   | { readonly result: 'accepted'; readonly puts: readonly AnyProposed[]; readonly intents?: readonly ChildIntent[] }
   | { readonly result: 'waiting'; readonly awaits: string; readonly deadlineMs: number; readonly note: unknown; readonly intents: readonly ChildIntent[] }
-  | { readonly result: 'refused'; readonly problem: Problem };
+  | { readonly result: 'refused'; readonly problem: Problem; readonly intents?: readonly ChildIntent[] };
 
 export const accept = (...puts: AnyProposed[]): Decision => ({ result: 'accepted', puts });
 export const refuse = (code: string, path: string, reason: string, fix: string): Decision => ({ result: 'refused', problem: problem(code, path, reason, fix) });
