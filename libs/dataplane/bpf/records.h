@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0) */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The only declaration of every record, limit and number that the programs and the agent share.
  * `tools/build-bpf.ts` compiles it, reads it back from the object's BTF and writes `src/records.gen.ts`.
@@ -25,6 +25,7 @@ enum limits {
 	LIMIT_CONNTRACK = 65536,
 	LIMIT_DENIALS = 8192,
 	LIMIT_FLOWS = 1048576, /* bytes; a power of two and a multiple of the page */
+	LIMIT_DROPS = 25,      /* one for each drop_reason */
 };
 
 /* Defaults, in milliseconds; a non-zero field of the same name in config_record overrides one. */
@@ -56,7 +57,8 @@ enum SMALL_ENUM ended_by {
 	ENDED_RST = 2,
 	ENDED_TIMEOUT = 3,
 	ENDED_POLICY = 4,
-	ENDED_REMOVED = 5, /* the endpoint went away */
+	ENDED_REMOVED = 5,  /* the endpoint went away */
+	ENDED_REPLACED = 6, /* a new flow took over the same tuple */
 };
 
 enum SMALL_ENUM verdict { VERDICT_ALLOWED = 1, VERDICT_DENIED = 2 };
@@ -95,8 +97,9 @@ enum SMALL_ENUM drop_reason {
 	DROP_CONNTRACK_FULL,
 	DROP_NOT_CONFIGURED,
 	DROP_INTERNAL,
-	DROP_REASONS, /* their number */
 };
+
+_Static_assert(DROP_INTERNAL + 1 == LIMIT_DROPS, "LIMIT_DROPS counts the drop reasons");
 
 /* map `config`, one entry, mmap'd by the agent so that `epoch` is one atomic store */
 struct config_record {
@@ -202,12 +205,12 @@ struct conntrack_entry {
 	__u32 destination_identity;
 	__u32 source_ifindex; /* 0: not on this node */
 	__u32 destination_ifindex;
-	__u16 icmp_type_code; /* of the packet that began it */
+	__u32 ended;        /* 1: its end record is out */
+	__be16 policy_port; /* as in policy_key, of the packet that began it */
 	enum conntrack_state state;
 	__u8 initiator_high; /* 1: the `high` side began it */
 	__u8 fins;           /* bit 0: original direction, bit 1: reply */
-	__u8 ended;          /* 1: its end record is out */
-	__u8 reserved[2];
+	__u8 reserved[7];
 };
 
 /* map `denials`: repeats of one denial are counted and told with the next record */
@@ -223,6 +226,14 @@ struct denial_key {
 struct denial_entry {
 	__u64 told; /* when the last record was written */
 	__u64 repeats;
+	__u64 revision;
+	__u32 network;
+	__u32 egress_rule;
+	__u32 ingress_rule;
+	__u32 source_identity;
+	__u32 destination_identity;
+	enum direction direction;
+	__u8 reserved[3];
 };
 
 /* map `drops`, per CPU: [reason] */
@@ -257,7 +268,7 @@ struct flow_event {
 	enum direction direction; /* of the deciding rule */
 	enum verdict verdict;
 	enum drop_reason reason;
-	__u8 reserved[6];
+	__u8 reserved[2];
 };
 
 /* Program `collect`: the request and its answer, carried in the test packet behind a 14-byte Ethernet header. */

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One entry per flow, shared by both directions and, for two endpoints of one node, by both sides. */
+#ifndef OSIER_CONNTRACK_H
+#define OSIER_CONNTRACK_H
+
+#include "policy.h"
+
+#define ORIGINAL 0
+#define REPLY 1
+
+static __always_inline void make_key(struct conntrack_key *key, struct packet *p, __u32 rd)
+{
+	int order = 0;
+
+	for (int i = 0; i < 16 && !order; i++)
+		order = (int)p->source[i] - (int)p->destination[i];
+	if (!order)
+		order = (int)bpf_ntohs(p->source_port) - (int)bpf_ntohs(p->destination_port);
+	__builtin_memset(key, 0, sizeof(*key));
+	key->rd = rd;
+	key->protocol = p->protocol;
+	copy_address(order > 0 ? key->high : key->low, p->source);
+	copy_address(order > 0 ? key->low : key->high, p->destination);
+	key->low_port = order > 0 ? p->destination_port : p->source_port;
+	key->high_port = order > 0 ? p->source_port : p->destination_port;
+	p->from_high = order > 0;
+}
+
+static __always_inline void tell_end(const struct conntrack_key *key, struct conntrack_entry *entry, const struct world *w,
+				     enum ended_by by)
+{
+	if (__sync_val_compare_and_swap(&entry->ended, 0, 1) == 0 && (w->config->record_flags & RECORD_END))
+		tell_flow(key, entry, w->now, FLOW_END, by);
+}
+
+static __always_inline void original_question(struct question *q, const struct conntrack_key *key,
+					      const struct conntrack_entry *entry)
+{
+	copy_address(q->source, entry->initiator_high ? key->high : key->low);
+	copy_address(q->destination, entry->initiator_high ? key->low : key->high);
+	q->rd = key->rd;
+	q->policy_port = entry->policy_port;
+	q->protocol = key->protocol;
+}
+
+static __always_inline void remember_judgement(struct conntrack_entry *entry, const struct judgement *j, const struct world *w)
+{
+	entry->revision = w->revision;
+	entry->network = j->network;
+	entry->egress_rule = j->egress_rule;
+	entry->ingress_rule = j->ingress_rule;
+	entry->source_identity = j->source_identity;
+	entry->destination_identity = j->destination_identity;
+	entry->source_ifindex = j->source_ifindex;
+	entry->destination_ifindex = j->destination_ifindex;
+	entry->epoch = w->epoch;
+}
+
+/* Asks the present world about a flow that a former one allowed. */
+static __noinline int recheck(const struct conntrack_key *key, struct conntrack_entry *entry, const struct world *w,
+			      struct judgement *j)
+{
+	struct question q = {};
+
+	if (!key || !entry || !w || !j)
+		return DROP_INTERNAL;
+	original_question(&q, key, entry);
+	if (judge(j, &q, w->column)) {
+		entry->state = STATE_REVOKED;
+		entry->epoch = w->epoch;
+		tell_end(key, entry, w, ENDED_POLICY);
+		return j->reason;
+	}
+	remember_judgement(entry, j, w);
+	return DROP_NONE;
+}
+
+static __always_inline void count_packet(struct conntrack_entry *entry, const struct packet *p, const struct world *w, int way)
+{
+	entry->last_seen = w->now;
+	if (way == ORIGINAL) {
+		__sync_fetch_and_add(&entry->packets[0], 1);
+		__sync_fetch_and_add(&entry->bytes[0], p->length);
+	} else {
+		__sync_fetch_and_add(&entry->packets[1], 1);
+		__sync_fetch_and_add(&entry->bytes[1], p->length);
+	}
+}
+
+static __always_inline void advance(const struct conntrack_key *key, struct conntrack_entry *entry, const struct packet *p,
+				    const struct world *w, int way)
+{
+	if (entry->state == STATE_NEW && way == REPLY)
+		entry->state = STATE_ESTABLISHED;
+	if (p->protocol != IPPROTO_TCP)
+		return;
+	if (p->tcp_flags & TCP_RST) {
+		entry->state = STATE_CLOSED;
+		tell_end(key, entry, w, ENDED_RST);
+	} else if (p->tcp_flags & TCP_FIN) {
+		entry->fins |= 1 << way;
+		if (entry->fins == 3) {
+			entry->state = STATE_CLOSED;
+			tell_end(key, entry, w, ENDED_FIN);
+		} else if (entry->state != STATE_CLOSED) {
+			entry->state = STATE_CLOSING;
+		}
+	}
+}
+
+/* Whether this packet asks for a flow of its own although its tuple has an entry. */
+static __always_inline int begins_anew(const struct conntrack_entry *entry, const struct packet *p, int way)
+{
+	switch (p->protocol) {
+	case IPPROTO_TCP:
+		if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+			return 0;
+		return way == REPLY || entry->state >= STATE_CLOSING;
+	case IPPROTO_ICMP:
+		return p->icmp_type == ICMP_ECHO_REQUEST && (way == REPLY || entry->state == STATE_REVOKED);
+	}
+	return way == ORIGINAL && entry->state == STATE_REVOKED;
+}
+
+static __always_inline int may_begin(const struct packet *p)
+{
+	if (p->protocol == IPPROTO_TCP)
+		return !(p->tcp_flags & TCP_RST);
+	if (p->protocol == IPPROTO_ICMP)
+		return p->icmp_type == ICMP_ECHO_REQUEST;
+	return 1;
+}
+
+static __noinline int begin_flow(const struct conntrack_key *key, const struct packet *p, const struct world *w,
+				 const struct judgement *j)
+{
+	struct conntrack_entry entry = {};
+
+	if (!key || !p || !w || !j)
+		return DROP_INTERNAL;
+	entry.first_seen = w->now;
+	entry.last_seen = w->now;
+	entry.packets[0] = 1;
+	entry.bytes[0] = p->length;
+	entry.state = STATE_NEW;
+	entry.initiator_high = p->from_high;
+	entry.policy_port = p->policy_port;
+	if (p->tcp_flags & TCP_FIN) {
+		entry.fins = 1;
+		entry.state = STATE_CLOSING;
+	}
+	remember_judgement(&entry, j, w);
+	if (bpf_map_update_elem(&conntrack, key, &entry, BPF_ANY))
+		return DROP_CONNTRACK_FULL;
+	if (w->config->record_flags & RECORD_START)
+		tell_flow(key, &entry, w->now, FLOW_START, ENDED_NOT);
+	return DROP_NONE;
+}
+
+static __always_inline int follow(const struct conntrack_key *key, struct conntrack_entry *entry, const struct packet *p,
+				  const struct world *w, struct judgement *j, int way)
+{
+	if (entry->state == STATE_REVOKED) {
+		entry->last_seen = w->now; /* as long as it talks it stays closed */
+		j->reason = DROP_POLICY_DENIED;
+		return DROP_POLICY_DENIED;
+	}
+	if (entry->epoch != w->epoch && recheck(key, entry, w, j))
+		return j->reason;
+	count_packet(entry, p, w, way);
+	if (!p->related)
+		advance(key, entry, p, w, way);
+	return DROP_NONE;
+}
+
+/* The verdict of every packet between two known endpoints: 0 or a drop reason, which is then in *j as well. */
+static __noinline int track(struct packet *p, const struct world *w, struct judgement *j, __u32 rd)
+{
+	struct conntrack_key key;
+	struct conntrack_entry *entry;
+	struct question q = {};
+	int way;
+
+	if (!p || !w || !j)
+		return DROP_INTERNAL;
+	make_key(&key, p, rd);
+	entry = bpf_map_lookup_elem(&conntrack, &key);
+	if (entry) {
+		way = p->from_high == entry->initiator_high ? ORIGINAL : REPLY;
+		if (p->related || !begins_anew(entry, p, way))
+			return follow(&key, entry, p, w, j, way);
+	}
+	if (p->related || !may_begin(p)) {
+		j->reason = DROP_NO_FLOW;
+		return DROP_NO_FLOW;
+	}
+	copy_address(q.source, p->source);
+	copy_address(q.destination, p->destination);
+	q.rd = rd;
+	q.policy_port = p->policy_port;
+	q.protocol = p->protocol;
+	if (judge(j, &q, w->column))
+		return j->reason;
+	if (entry)
+		tell_end(&key, entry, w, entry->state == STATE_CLOSING ? ENDED_FIN : ENDED_REPLACED);
+	j->reason = begin_flow(&key, p, w, j);
+	return j->reason;
+}
+
+#endif
