@@ -19,6 +19,8 @@ export interface HandlerContext {
   newId(): string;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** The next number of one of the service's counters: 1, 2, 3 …; part of the transaction, and never given twice, whatever is deleted meanwhile. */
+  next(counter: string): Promise<number>;
   /**
    * Waits until `known` holds everything that stood in CHANGES when this was called; call it before refusing for something unknown,
    * then read again: whoever saw its outcome must not be told that it does not exist.
