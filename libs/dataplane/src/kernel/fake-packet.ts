@@ -1,0 +1,122 @@
+/** The fake's verdicts: what bpf/policy.h decides about the first packet of a flow, in plain words. */
+import {
+  AddressKind,
+  type AddressRecord,
+  Action,
+  Direction,
+  DropReason,
+  type DropReasonName,
+  EndpointFlag,
+  type EndpointRecord,
+  FlowKind,
+  type FlowEvent,
+  type PolicyEntry,
+  type PolicyKey,
+  RecordFlag,
+  Verdict,
+} from '../records.gen.ts';
+import type { FakePacket, FakeVerdict } from './fake.ts';
+import type { Kernel } from './kernel.ts';
+
+type Side = { reason: DropReasonName; rule: number };
+
+export function judgeFake(kernel: Kernel, packet: FakePacket): { verdict: FakeVerdict; event?: Partial<FlowEvent> } {
+  const verdict: FakeVerdict = { reason: 'none', egressRule: 0, ingressRule: 0 };
+  const config = kernel.config();
+  const column = (config.epoch & 1) as 0 | 1;
+  const endpoints = new Map(kernel.endpoints.list());
+  const endpoint = endpoints.get(packet.ifindex);
+  if (!endpoint) return { verdict: { ...verdict, reason: 'unknown_endpoint' } };
+  if (!(endpoint.flags & EndpointFlag.active)) return { verdict: { ...verdict, reason: 'inactive_endpoint' } };
+
+  const event: Partial<FlowEvent> = {
+    rd: endpoint.rd,
+    network: endpoint.network,
+    revision: kernel.revisions()[column],
+    source: packet.source,
+    destination: packet.destination,
+    sourcePort: packet.sourcePort ?? 0,
+    destinationPort: packet.destinationPort,
+    protocol: packet.protocol,
+    sourceIfindex: packet.ifindex,
+    packets: [1n, 0n],
+  };
+  verdict.reason = decide(kernel, packet, endpoint, endpoints, column, verdict, event);
+  const allowed = verdict.reason === 'none';
+  const wanted = config.recordFlags & (allowed ? RecordFlag.start : RecordFlag.denied);
+  if (!wanted) return { verdict };
+  return {
+    verdict,
+    event: {
+      ...event,
+      egressRule: verdict.egressRule,
+      ingressRule: verdict.ingressRule,
+      kind: allowed ? FlowKind.start : FlowKind.denied,
+      verdict: allowed ? Verdict.allowed : Verdict.denied,
+      reason: DropReason[verdict.reason],
+    },
+  };
+}
+
+function decide(
+  kernel: Kernel,
+  packet: FakePacket,
+  endpoint: EndpointRecord,
+  endpoints: Map<number, EndpointRecord>,
+  column: 0 | 1,
+  verdict: FakeVerdict,
+  event: Partial<FlowEvent>,
+): DropReasonName {
+  if (!same(packet.source, endpoint.address)) return 'spoofed_source';
+  const source = find(kernel, endpoint.rd, packet.source);
+  const destination = find(kernel, endpoint.rd, packet.destination);
+  if (!destination) return 'unknown_destination';
+  const target = endpoints.get(destination.ifindex);
+  const local = destination.kind === AddressKind.local;
+  if (local && !(target && target.rd === endpoint.rd && same(target.address, packet.destination) && target.flags & EndpointFlag.active)) {
+    return 'stale_endpoint';
+  }
+  if (!local && !kernel.config().vxlanIfindex) return 'not_configured';
+  if (!source?.identity[column]) return 'unknown_peer';
+  if (!destination.identity[column]) return 'unknown_destination';
+  event.sourceIdentity = source.identity[column];
+  event.destinationIdentity = destination.identity[column];
+  if (source.network !== destination.network) return 'no_connection';
+
+  const policy = kernel.policy.list();
+  const egress = evaluate(policy, packet, endpoint.policy[column], destination.identity[column], Direction.egress);
+  event.direction = Direction.egress;
+  verdict.egressRule = egress.rule;
+  if (egress.reason !== 'none' || !local || !target) return egress.reason;
+  const ingress = evaluate(policy, packet, target.policy[column], source.identity[column], Direction.ingress);
+  event.direction = Direction.ingress;
+  event.destinationIfindex = destination.ifindex;
+  verdict.ingressRule = ingress.rule;
+  return ingress.reason;
+}
+
+function evaluate(policy: [PolicyKey, PolicyEntry][], packet: FakePacket, subject: number, peer: number, direction: Direction): Side {
+  const longest = (who: number) =>
+    policy
+      .filter(([key]) => key.policy === subject && key.peer === who && key.direction === direction && matches(key, packet))
+      .sort((a, b) => b[0].prefixlen - a[0].prefixlen)[0]?.[1];
+  const found = [longest(peer), longest(0)].filter((entry) => entry !== undefined);
+  const rank = (entry: PolicyEntry) => entry.precedence * 2 + (entry.action === Action.deny ? 1 : 0);
+  const entry = found.sort((a, b) => rank(b) - rank(a))[0];
+  if (!entry) return { reason: 'policy_missing', rule: 0 };
+  return { reason: entry.action === Action.allow ? 'none' : 'policy_denied', rule: entry.rule };
+}
+
+function matches(key: PolicyKey, packet: FakePacket): boolean {
+  if (key.prefixlen >= 80 && key.protocol !== packet.protocol) return false;
+  const free = 96 - Math.max(key.prefixlen, 80);
+  return key.prefixlen < 80 || packet.destinationPort >> free === key.port >> free;
+}
+
+function find(kernel: Kernel, rd: number, address: Uint8Array): AddressRecord | undefined {
+  return kernel.addresses.list().find(([key]) => key.rd === rd && same(key.address, address))?.[1];
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

@@ -1,0 +1,206 @@
+/**
+ * A working kernel in memory: the same tables, columns, limits and errors as the real one, and `send` stands for a packet.
+ * Its devices exist only here; `restored` is true for a second fake opened on the same `FakeMemory`.
+ */
+import type { Codec } from '../codec.ts';
+import {
+  addressKey,
+  addressRecord,
+  type ConfigRecord,
+  configRecord,
+  digestRecord,
+  DropReason,
+  type DropReasonName,
+  endpointRecord,
+  flowEvent,
+  type FlowEvent,
+  Limits as DEFAULTS,
+  policyEntry,
+  policyKey,
+  ruleRecord,
+} from '../records.gen.ts';
+import { decodeOne, encodeOne, u32 } from '../codec.ts';
+import { checkConfigChange, closedError, encodeChecked, tableFull } from './checks.ts';
+import { FakeLinks } from './fake-links.ts';
+import { judgeFake } from './fake-packet.ts';
+import type { DropCounts, GcResult, Kernel, Limits, TableName, Target } from './kernel.ts';
+import { KernelError } from './kernel.ts';
+
+export interface FakePacket {
+  /** Host side of the sending workload's veth. */
+  ifindex: number;
+  source: Uint8Array;
+  destination: Uint8Array;
+  protocol: number;
+  /** TCP and UDP; for ICMP type << 8 | code. */
+  destinationPort: number;
+  sourcePort?: number;
+}
+
+export interface FakeVerdict {
+  reason: DropReasonName;
+  egressRule: number;
+  ingressRule: number;
+}
+
+export interface FakeKernel extends Kernel {
+  readonly links: FakeLinks;
+  /** What the programs of this node decide about the first packet of a flow; counts, records and reports it as they do. */
+  send(packet: FakePacket): FakeVerdict;
+  /** Pretends that the programs wrote this record. */
+  emit(event: Partial<FlowEvent>): void;
+  /** The next call of this kind throws this error: how a test makes the kernel fail. */
+  failNext(call: 'put' | 'remove' | 'flip' | 'link', error: KernelError): void;
+  /** Connections tracked, as `rd address address` in hex. */
+  readonly tracked: Set<string>;
+}
+
+/** What stays when a process ends: pass it to the next `fakeKernel`. */
+export class FakeMemory {
+  readonly tables = new Map<string, Map<string, [Uint8Array, Uint8Array]>>();
+  readonly drops = new Map<DropReasonName, { packets: bigint; bytes: bigint }>();
+  readonly tracked = new Set<string>();
+  readonly links = new FakeLinks();
+  revisions: [bigint, bigint] = [0n, 0n];
+  config: ConfigRecord = decodeOne(configRecord, new Uint8Array(configRecord.size));
+  used = false;
+}
+
+class FakeTable<K, V> implements Target<K, V> {
+  readonly name: TableName;
+  readonly capacity: number;
+  readonly #rows: Map<string, [Uint8Array, Uint8Array]>;
+  readonly #key: Codec<K>;
+  readonly #value: Codec<V>;
+  readonly #enter: (call: 'list' | 'put' | 'remove') => void;
+
+  constructor(name: TableName, key: Codec<K>, value: Codec<V>, capacity: number, memory: FakeMemory, enter: (call: 'list' | 'put' | 'remove') => void) {
+    this.name = name;
+    this.capacity = capacity;
+    this.#key = key;
+    this.#value = value;
+    this.#enter = enter;
+    this.#rows = memory.tables.get(name) ?? new Map();
+    memory.tables.set(name, this.#rows);
+  }
+
+  list(): [K, V][] {
+    this.#enter('list');
+    return [...this.#rows.values()].map(([key, value]) => [decodeOne(this.#key, key), decodeOne(this.#value, value)]);
+  }
+
+  put(entries: readonly (readonly [K, V])[]): void {
+    this.#enter('put');
+    const encoded = entries.map(([key, value]): [Uint8Array, Uint8Array] => [
+      encodeChecked(this.#key, key, this.name),
+      encodeChecked(this.#value, value, this.name),
+    ]);
+    const keys = new Set([...this.#rows.keys(), ...encoded.map(([key]) => hex(key))]);
+    if (keys.size > this.capacity) throw tableFull(this.name, this.capacity, keys.size);
+    for (const row of encoded) this.#rows.set(hex(row[0]), row);
+  }
+
+  remove(keys: readonly K[]): void {
+    this.#enter('remove');
+    for (const key of keys) this.#rows.delete(hex(encodeChecked(this.#key, key, this.name)));
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemory } = {}): FakeKernel {
+  const memory = options.memory ?? new FakeMemory();
+  const restored = memory.used;
+  memory.used = true;
+  const failures = new Map<string, KernelError>();
+  let reader: ((events: FlowEvent[]) => void) | undefined;
+  let pending: FlowEvent[] = [];
+  let closed = false;
+
+  const enter = (call: string) => {
+    if (closed) throw closedError();
+    const failure = failures.get(call);
+    failures.delete(call);
+    if (failure) throw failure;
+  };
+  memory.links.attach(() => enter('link'), (ifindex) => void (memory.config.vxlanIfindex = ifindex));
+  const table = <K, V>(name: TableName, key: Codec<K>, value: Codec<V>) =>
+    new FakeTable(name, key, value, options.sizes?.[name] ?? DEFAULTS[name], memory, enter);
+  const emit = (event: Partial<FlowEvent>) => {
+    pending.push({ ...decodeOne(flowEvent, new Uint8Array(flowEvent.size)), ...event });
+    setImmediate(() => {
+      if (!reader || pending.length === 0) return;
+      const batch = pending;
+      pending = [];
+      reader(batch);
+    });
+  };
+  const kernel: FakeKernel = {
+    restored,
+    endpoints: table('endpoints', u32, endpointRecord),
+    addresses: table('addresses', addressKey, addressRecord),
+    policy: table('policy', policyKey, policyEntry),
+    rules: table('rules', u32, ruleRecord),
+    identities: table('identities', u32, digestRecord),
+    policies: table('policies', u32, digestRecord),
+    links: memory.links,
+    tracked: memory.tracked,
+    config: () => (enter('config'), decodeOne(configRecord, encodeOne(configRecord, memory.config))),
+    configure(change) {
+      enter('configure');
+      checkConfigChange(change);
+      const next = { ...memory.config, ...change };
+      encodeChecked(configRecord, next, 'config');
+      memory.config = next;
+    },
+    revisions: () => (enter('revisions'), [...memory.revisions]),
+    flip(revision) {
+      enter('flip');
+      memory.revisions[(memory.config.epoch + 1) & 1] = revision;
+      memory.config.epoch = (memory.config.epoch + 1) >>> 0;
+      return memory.config.epoch;
+    },
+    collect: (): GcResult => (enter('collect'), { walked: memory.tracked.size, expired: 0, revoked: 0 }),
+    forget(rd, address) {
+      enter('forget');
+      encodeChecked(addressKey, { rd, address }, 'conntrack');
+      const wanted = hex(address);
+      const gone = [...memory.tracked].filter((flow) => flow.split(' ')[0] === String(rd) && flow.includes(wanted));
+      for (const flow of gone) memory.tracked.delete(flow);
+      return gone.length;
+    },
+    drops() {
+      enter('drops');
+      const names = Object.keys(DropReason).filter((name) => name !== 'none') as DropReasonName[];
+      const rows = names.map((name) => [name, { ...(memory.drops.get(name) ?? { packets: 0n, bytes: 0n }) }]);
+      return Object.fromEntries([['none', { packets: 0n, bytes: 0n }], ...rows]) as DropCounts;
+    },
+    lost: () => (enter('lost'), 0n),
+    flows(onBatch) {
+      enter('flows');
+      if (reader) throw new KernelError('reader-busy', 'flow records have a reader already', 'flows', 'Stop the other reader first.');
+      reader = onBatch;
+      return () => void (reader = undefined);
+    },
+    close() {
+      closed = true;
+      reader = undefined;
+    },
+    emit,
+    failNext: (call, error) => void failures.set(call, error),
+    send(packet) {
+      enter('send');
+      const { verdict, event } = judgeFake(kernel, packet);
+      if (event) emit(event);
+      if (verdict.reason === 'none') memory.tracked.add(`${event?.rd} ${hex(packet.source)} ${hex(packet.destination)}`);
+      else {
+        const count = memory.drops.get(verdict.reason) ?? { packets: 0n, bytes: 0n };
+        memory.drops.set(verdict.reason, { packets: count.packets + 1n, bytes: count.bytes });
+      }
+      return verdict;
+    },
+  };
+  return kernel;
+}
