@@ -1,49 +1,75 @@
-import type { Scope } from '@osier/contracts/document';
-import type { AnyDocument } from '@osier/contracts/document';
+import type { AnyDocument, Document, Scope } from '@osier/contracts/document';
+import type { Kind } from '@osier/contracts/kinds';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { AnyProposed, ChildIntent, Intent } from '@osier/domain/decision';
 import type { Reader } from '@osier/domain/service';
 
-/** An outcome before its revision is known: the relay fills it in when the changes have been published. */
-export interface OpenOutcome { readonly scope: Scope; readonly outcome: Outcome; readonly changedIds: readonly string[]; readonly traceparent?: string }
+/**
+ * An outcome before its revision is known: the relay fills it in when the changes have been published.
+ * `about`: the entities whose last published revision becomes the outcome's, be they changed or found to be as wished.
+ */
+export interface OpenOutcome { readonly scope: Scope; readonly outcome: Outcome; readonly about: readonly string[]; readonly traceparent?: string }
 
+/** An intent that goes on when its child has an outcome. */
 export interface Waiting { readonly intent: Intent; readonly awaits: string; readonly deadlineAt: number; readonly note: unknown; readonly traceparent?: string }
+
+/** Who made a change, and when (milliseconds since the epoch). */
+export interface Cause { readonly intentId: string; readonly at: number; readonly traceparent?: string | undefined }
 
 /** One transaction: all of it or nothing. */
 export interface UnitOfWork {
   readonly own: Reader;
   readonly known: Reader;
   /** Whether this intent (or reaction) has been handled; records it as handled when the transaction ends. */
-  seen(id: string): Promise<boolean>;
-  /** Counts up the named counter of this database and returns it: 1 the first time. */
-  next(counter: string): Promise<number>;
+  seen(key: string): Promise<boolean>;
   /** Closes the entity's row in history, opens the new one, marks it to be published. Gives it version, times, intent. */
-  put(proposed: AnyProposed, by: { intentId: string; at: number; traceparent?: string }): Promise<AnyDocument>;
+  put(proposed: AnyProposed, by: Cause): Promise<AnyDocument>;
   /** Stores an outcome to be published after every change that this transaction puts. */
   conclude(outcome: OpenOutcome): Promise<void>;
-  send(child: ChildIntent, by: { traceparent?: string }): Promise<void>;
+  send(child: ChildIntent, by: { traceparent?: string | undefined }): Promise<void>;
   wait(waiting: Waiting): Promise<void>;
   /** Takes the intent that waits for this child. */
   takeWaiting(awaits: string): Promise<Waiting | undefined>;
   overdue(now: number): Promise<Waiting[]>;
-  /** Keeps a copy of another service's entity, unless a later revision of it is there already. */
+  /** Keeps a copy of another service's entity, unless a later revision of it is there already; says whether it did. */
   learn(document: AnyDocument, revision: number): Promise<boolean>;
+  mark(name: string): Promise<string | undefined>;
+  setMark(name: string, value: string): Promise<void>;
 }
 
-/** What waits to be published, in the order in which it must go: a transaction's changes, then its child intents, then its outcome. */
+/** What waits to be published, in the order in which it must go: a transaction's changes, then its child intents, then its outcomes. */
 export type Outgoing =
   | { readonly type: 'state'; readonly row: number; readonly document: AnyDocument; readonly publishedRevision: number; readonly traceparent?: string }
   | { readonly type: 'intent'; readonly row: number; readonly child: ChildIntent; readonly traceparent?: string }
   | { readonly type: 'outcome'; readonly row: number; readonly open: OpenOutcome; readonly revisions: ReadonlyMap<string, number> };
 
+export interface Listed<K extends Kind = Kind> { readonly document: Document<K>; readonly revision: number }
+export type Where = { readonly [F in keyof Scope | 'parent' | 'name']?: string | undefined };
+
+/** One version of an entity. `validTo` and `revision` are absent while it is the current one, and while it has not been published. */
+export interface Version { readonly document: AnyDocument; readonly validFrom: string; readonly validTo?: string; readonly revision?: number }
+
+/** What the service has committed, seen from outside any transaction. */
+export interface CommittedReader extends Reader {
+  /** Sequence in CHANGES of what was last published of it; 0 for nothing yet. */
+  revisionOf(id: string): Promise<number>;
+  listed<K extends Kind>(kind: K, where?: Where): Promise<Listed<K>[]>;
+  history(id: string): Promise<Version[]>;
+}
+
 export interface Store {
+  /** Transactions are done one after another. `work` must use nothing but `unit` to get at the store: it would wait for itself. */
   transaction<T>(work: (unit: UnitOfWork) => Promise<T>): Promise<T>;
   outgoing(limit: number): Promise<Outgoing[]>;
-  /** Records where it was published; an entity that changed meanwhile stays to be published. */
+  /** Records where each was published, and forgets that it was to be. */
   published(items: readonly { item: Outgoing; revision: number }[]): Promise<void>;
-  read: Reader & { revisionOf(id: string): Promise<number> };
-  known: Reader;
-  /** Highest revision ever seen, and the incarnation of CHANGES it counts in; cursors of projections. */
+  /** Marks the current document of every entity, tombstones too, to be published anew, as if nothing ever had been. Returns their number. */
+  republishAll(): Promise<number>;
+  /** Forgets which intents were handled before this time, in milliseconds since the epoch. */
+  pruneInbox(before: number): Promise<void>;
+  readonly read: CommittedReader;
+  readonly known: Reader;
+  /** Small facts by name: the highest revision ever seen, the incarnation of CHANGES it counts in, the cursor of the projection. */
   mark(name: string): Promise<string | undefined>;
   setMark(name: string, value: string): Promise<void>;
   close(): Promise<void>;

@@ -1,0 +1,159 @@
+import type { AnyDocument, Scope } from '@osier/contracts/document';
+import type { Kind } from '@osier/contracts/kinds';
+import { as, asAll, type Changes, type DocumentSource, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
+import type { CommittedReader, Listed, Outgoing, Store, Version, Waiting, Where } from './store.ts';
+import { Unit } from './unit.ts';
+
+const byId = (a: AnyDocument, b: AnyDocument): number => (a.id < b.id ? -1 : 1);
+
+/** Documents by id, with the revision of each. */
+class Documents implements DocumentSource {
+  readonly rows = new Map<string, { document: AnyDocument; revision: number }>();
+
+  async get(kind: Kind, id: string) {
+    const row = this.rows.get(id);
+    return row?.document.kind === kind ? row : undefined;
+  }
+  async byName(kind: Kind, scope: Scope, name: string) {
+    const key = nameKeyOf(kind, scope, name);
+    return this.#live().find((document) => nameKey(document) === key);
+  }
+  async list(kind: Kind, where: Where) {
+    return this.#live().filter((d) => d.kind === kind && matches(d, where)).sort(byId);
+  }
+  #live(): AnyDocument[] {
+    return [...this.rows.values()].map((row) => row.document).filter((d) => d.phase === 'active');
+  }
+}
+
+interface HistoryRow { document: AnyDocument; validFrom: string; validTo?: string; revision?: number }
+
+/** The twin of the databases: same contract suite, nothing on disk. Transactions run one after another, and leave nothing behind when they fail. */
+export function memoryStore(options: { now?: () => number } = {}): Store {
+  const now = options.now ?? Date.now;
+  const own = new Documents();
+  const known = new Documents();
+  const inbox = new Map<string, number>();
+  const outbox = new Map<number, OutboxEntry>();
+  const history = new Map<string, HistoryRow[]>();
+  const waiting = new Map<string, Waiting>();
+  const marks = new Map<string, string>();
+  let lastRow = 0;
+  let queue: Promise<unknown> = Promise.resolve();
+  let closed = false;
+
+  const source: Source = {
+    own, known,
+    seen: async (key) => inbox.has(key),
+    waitingFor: async (awaits) => waiting.get(awaits),
+    overdue: async (at) => [...waiting.values()].filter((w) => w.deadlineAt <= at).sort((a, b) => a.deadlineAt - b.deadlineAt),
+    mark: async (name) => marks.get(name),
+  };
+
+  function checkNames(versions: readonly AnyDocument[]): void {
+    const names = new Map([...own.rows.values()].map(({ document }) => [document.id, nameKey(document)]));
+    for (const document of versions) names.set(document.id, nameKey(document));
+    const held = [...names.values()].filter((key) => key !== undefined);
+    if (new Set(held).size !== held.length) throw new Error(`unique name violated by one of: ${versions.map((d) => nameKey(d)).join(', ')}`);
+  }
+
+  function write(changes: Changes): void {
+    checkNames(changes.versions);
+    for (const key of changes.seen) inbox.set(key, now());
+    for (const document of changes.versions) {
+      const rows = history.get(document.id) ?? [];
+      const last = rows.at(-1);
+      if (last) last.validTo = document.updatedAt;
+      history.set(document.id, [...rows, { document, validFrom: document.updatedAt }]);
+      own.rows.set(document.id, { document, revision: own.rows.get(document.id)?.revision ?? 0 });
+    }
+    for (const entry of changes.outbox) outbox.set(++lastRow, entry);
+    for (const awaits of changes.taken) waiting.delete(awaits);
+    for (const w of changes.waits) waiting.set(w.awaits, w);
+    for (const row of changes.learned) known.rows.set(row.document.id, row);
+    for (const [name, value] of changes.marks) marks.set(name, value);
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (closed) return Promise.reject(new Error('the store is closed'));
+    const turn = queue.then(work, work);
+    queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  function outgoingOf(row: number, entry: OutboxEntry): Outgoing {
+    const trace = (traceparent: string | undefined) => (traceparent === undefined ? {} : { traceparent });
+    if (entry.type === 'intent') return { type: 'intent', row, child: entry.child, ...trace(entry.traceparent) };
+    if (entry.type === 'outcome') {
+      return { type: 'outcome', row, open: entry.open, revisions: new Map(entry.open.about.map((id) => [id, own.rows.get(id)?.revision ?? 0])) };
+    }
+    const document = history.get(entry.id)?.[entry.version - 1]?.document;
+    if (!document) throw new Error(`no version ${entry.version} of ${entry.id} in history`);
+    return { type: 'state', row, document, publishedRevision: own.rows.get(entry.id)?.revision ?? 0, ...trace(entry.traceparent) };
+  }
+
+  const read: CommittedReader = {
+    get: async (kind, id) => {
+      const row = await own.get(kind, id);
+      return row?.document.phase === 'active' ? as(row.document) : undefined;
+    },
+    byName: async (kind, scope, name) => as(await own.byName(kind, scope, name)),
+    list: async (kind, where) => asAll(await own.list(kind, where ?? {})),
+    revisionOf: async (id) => own.rows.get(id)?.revision ?? 0,
+    listed: async <K extends Kind>(kind: K, where: Where = {}) =>
+      (await own.list(kind, where)).map((document) => ({ document, revision: own.rows.get(document.id)?.revision ?? 0 }) as unknown as Listed<K>),
+    history: async (id): Promise<Version[]> => structuredClone(history.get(id) ?? []),
+  };
+
+  return {
+    transaction: (work) =>
+      inTurn(async () => {
+        const unit = new Unit(source);
+        const result = await work(unit);
+        write(unit.changes());
+        return result;
+      }),
+    outgoing: (limit) => inTurn(async () => [...outbox].slice(0, limit).map(([row, entry]) => outgoingOf(row, entry))),
+    published: (items) =>
+      inTurn(async () => {
+        for (const { item, revision } of items) {
+          outbox.delete(item.row);
+          if (item.type !== 'state') continue;
+          const entity = own.rows.get(item.document.id);
+          if (entity && entity.revision < revision) own.rows.set(item.document.id, { ...entity, revision });
+          const version = history.get(item.document.id)?.[item.document.version - 1];
+          if (version) version.revision = revision;
+        }
+      }),
+    republishAll: () =>
+      inTurn(async () => {
+        const others = [...outbox.values()].filter((entry) => entry.type !== 'state');
+        const rows = [...own.rows].sort(([, a], [, b]) => (a.revision || Infinity) - (b.revision || Infinity) || byId(a.document, b.document));
+        outbox.clear();
+        for (const [id, row] of rows) {
+          own.rows.set(id, { ...row, revision: 0 });
+          outbox.set(++lastRow, { type: 'state', id, version: row.document.version });
+        }
+        for (const entry of others) outbox.set(++lastRow, entry);
+        return own.rows.size;
+      }),
+    pruneInbox: async (before) => {
+      for (const [key, at] of inbox) if (at < before) inbox.delete(key);
+    },
+    read,
+    known: {
+      get: async (kind, id) => {
+        const row = await known.get(kind, id);
+        return row?.document.phase === 'active' ? as(row.document) : undefined;
+      },
+      byName: async (kind, scope, name) => as(await known.byName(kind, scope, name)),
+      list: async (kind, where) => asAll(await known.list(kind, where ?? {})),
+    },
+    mark: async (name) => marks.get(name),
+    setMark: async (name, value) => void marks.set(name, value),
+    close: async () => {
+      await queue;
+      closed = true;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { MikroORM, SqlEntityManager } from '@mikro-orm/sql';
+import type { AnyDocument } from '@osier/contracts/document';
+import type { Kind } from '@osier/contracts/kinds';
+import { as, asAll, type DocumentSource } from '../source.ts';
+import type { CommittedReader, Listed, Store, Version, Where } from '../store.ts';
+import { Unit } from '../unit.ts';
+import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
+import { listed, type Sql, sqlOf, sqlSource } from './source.ts';
+import { writeChanges } from './write.ts';
+
+function reader(source: DocumentSource): Pick<CommittedReader, 'get' | 'byName' | 'list'> {
+  return {
+    get: async (kind, id) => {
+      const row = await source.get(kind, id);
+      return row?.document.phase === 'active' ? as(row.document) : undefined;
+    },
+    byName: async (kind, scope, name) => as(await source.byName(kind, scope, name)),
+    list: async (kind, where) => asAll(await source.list(kind, where ?? {})),
+  };
+}
+
+async function history(sql: Sql, id: string): Promise<Version[]> {
+  const rows = await sql.selectFrom('history').selectAll().where('id', '=', id).orderBy('version').execute();
+  return rows.map((row) => ({
+    document: JSON.parse(row.document) as AnyDocument, validFrom: row.valid_from,
+    ...(row.valid_to === null ? {} : { validTo: row.valid_to }), ...(row.revision === null ? {} : { revision: row.revision }),
+  }));
+}
+
+/** The store over any SQL database that MikroORM speaks; opened and migrated by the folder of its driver. */
+export function sqlStore(orm: MikroORM, options: { now?: () => number } = {}): Store {
+  const now = options.now ?? Date.now;
+  const em = orm.em.fork() as SqlEntityManager;
+  const sql = sqlOf(em);
+  const source = sqlSource(sql);
+  const transactional = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager)));
+
+  return {
+    transaction: (work) =>
+      transactional(async (inner) => {
+        const unit = new Unit(sqlSource(inner));
+        const result = await work(unit);
+        await writeChanges(inner, unit.changes(), now());
+        return result;
+      }),
+    outgoing: (limit) => transactional((inner) => readOutbox(inner, limit)),
+    published: async (items) => {
+      if (items.length > 0) await transactional((inner) => recordPublished(inner, items));
+    },
+    republishAll: () => transactional(enqueueAll),
+    pruneInbox: async (before) => void (await sql.deleteFrom('inbox').where('at', '<', before).execute()),
+    read: {
+      ...reader(source.own),
+      revisionOf: async (id) =>
+        (await sql.selectFrom('entities').select('published_revision').where('id', '=', id).executeTakeFirst())?.published_revision ?? 0,
+      listed: async <K extends Kind>(kind: K, where: Where = {}) => (await listed(sql, kind, where)) as unknown as Listed<K>[],
+      history: (id) => history(sql, id),
+    },
+    known: reader(source.known),
+    mark: (name) => source.mark(name),
+    setMark: async (name, value) =>
+      void (await sql.insertInto('marks').values({ name, value }).onConflict((on) => on.column('name').doUpdateSet({ value })).execute()),
+    close: () => orm.close(),
+  };
+}
