@@ -6,7 +6,7 @@ const LAYERS = {
   contracts: ['contracts'],
   domain: ['domain', 'contracts'],
   adapter: ['adapter', 'domain', 'contracts'],
-  runtime: ['adapter', 'domain', 'contracts'],
+  runtime: ['runtime', 'adapter', 'domain', 'contracts'],
   testing: ['runtime', 'adapter', 'domain', 'contracts'],
   app: ['runtime', 'adapter', 'domain', 'contracts'],
 };

@@ -7,7 +7,7 @@ import { SetupError, findCommand, run, step } from './run.mjs';
 export function staleEntries(lock, installed) {
   return Object.entries(lock.packages)
     .filter(([path, wanted]) => {
-      if (path === '' || !path.startsWith('node_modules/') ) return false;
+      if (!path.startsWith('node_modules/')) return false;
       const found = installed.packages[path];
       if (found === undefined) return !wanted.optional && !wanted.devOptional && !wanted.peer;
       return wanted.link ? found.resolved !== wanted.resolved : found.version !== wanted.version;
@@ -15,27 +15,39 @@ export function staleEntries(lock, installed) {
     .map(([path]) => path);
 }
 
+function staleIn(root) {
+  const read = (file) => JSON.parse(readFileSync(join(root, file), 'utf8'));
+  const stale = staleEntries(read('package-lock.json'), read('node_modules/.package-lock.json'));
+  return existsSync(join(root, 'node_modules/.bin/node')) ? stale : [...stale, 'node_modules/.bin/node'];
+}
+
 export function packagesInPlace(root) {
   try {
-    const read = (file) => JSON.parse(readFileSync(join(root, file), 'utf8'));
-    const stale = staleEntries(read('package-lock.json'), read('node_modules/.package-lock.json'));
-    return stale.length === 0 && existsSync(join(root, 'node_modules/.bin/node'));
+    return staleIn(root).length === 0;
   } catch {
     return false;
   }
 }
 
+/**
+ * Brings node_modules to what the lock file says. An older set of packages is changed in place, so that programs which run
+ * from it keep running; `npm ci`, which starts from nothing, is for the first time and for when that does not help.
+ */
 export async function installPackages(root) {
   if (packagesInPlace(root)) return;
   await step('npm packages', async () => {
     const fix = `check the network and the disk, run \`npm ci\` in ${root}, then run the command again`;
     const npm = findCommand('npm');
     if (npm === undefined) throw new SetupError('npm is not on the PATH', 'install npm (it comes with Node), then run the command again');
-    const result = await run(npm, ['ci', '--loglevel=error', '--no-audit', '--no-fund'], { cwd: root });
-    if (result.status !== 0) throw new SetupError('npm could not install the packages', fix, result.output);
-    if (!packagesInPlace(root)) {
-      throw new SetupError('npm finished, but the packages are not what package-lock.json says', fix, result.output);
+    const quiet = ['--loglevel=error', '--no-audit', '--no-fund'];
+    if (existsSync(join(root, 'node_modules/.package-lock.json'))) {
+      const update = await run(npm, ['install', '--no-save', ...quiet], { cwd: root });
+      if (update.status === 0 && packagesInPlace(root)) return 'updated';
     }
+    const result = await run(npm, ['ci', ...quiet], { cwd: root });
+    if (result.status !== 0) throw new SetupError('npm could not install the packages', fix, result.output);
+    const stale = staleIn(root);
+    if (stale.length > 0) throw new SetupError(`npm finished, but ${stale.slice(0, 3).join(', ')} is not as package-lock.json says`, fix, result.output);
     return /added \d+ packages/.exec(result.output)?.[0] ?? 'installed';
   });
 }
