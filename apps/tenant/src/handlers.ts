@@ -1,0 +1,16 @@
+import type { Handlers, ServiceDefinition } from '@osier/domain/service';
+import { applyDomain, deleteDomain } from './handlers/domain.ts';
+import { applyEnvironment, deleteEnvironment } from './handlers/environment.ts';
+import { applyProject, deleteProject } from './handlers/project.ts';
+
+export const handlers = {
+  'domain.apply': applyDomain,
+  'domain.delete': deleteDomain,
+  'project.apply': applyProject,
+  'project.delete': deleteProject,
+  'environment.apply': applyEnvironment,
+  'environment.delete': deleteEnvironment,
+} satisfies Handlers<'tenant'>;
+
+/** Who may exist. It follows networks and policies to know which environments are in use. */
+export const definition: ServiceDefinition<'tenant'> = { name: 'tenant', handlers, knows: ['network', 'policy'] };

@@ -1,0 +1,16 @@
+import { scopeWithin } from '@osier/contracts/document';
+import { applied, deleted } from '@osier/domain/entity';
+import type { Handler } from '@osier/domain/service';
+import { missingScope, scopeFacts } from '@osier/domain/tenancy/scope';
+
+export const applyProject: Handler<'project.apply'> = async ({ scope, body }, { own, newId }) => {
+  const missing = missingScope(scope, await scopeFacts(own, scope));
+  if (missing) return missing;
+  const current = await own.byName('project', scopeWithin('project', scope, body.name), body.name);
+  return applied('project', scope, body, current, () => ({ id: newId(), status: {} }));
+};
+
+export const deleteProject: Handler<'project.delete'> = async ({ scope, body }, { own }) => {
+  const current = await own.byName('project', scopeWithin('project', scope, body.name), body.name);
+  return deleted(body, current, await own.list('environment', { domain: scope.domain, project: body.name }));
+};

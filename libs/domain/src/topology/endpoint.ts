@@ -1,0 +1,127 @@
+import type { ApplyBody } from '@osier/contracts/catalogue';
+import { type Document, pathOf, type Scope } from '@osier/contracts/document';
+import { limits } from '@osier/contracts/limits';
+import type { Outcome } from '@osier/contracts/outcome';
+import type { Problem } from '@osier/contracts/problem';
+import { type AnyProposed, accept, type ChildIntent, type Decision, propose, refuse, versionConflict } from '../decision.ts';
+import { immutable, newborn, same } from '../entity.ts';
+import { macOf } from '../ipam/lease.ts';
+import { parseIpv4, parsePrefix, prefixContains } from '../net/ipv4.ts';
+
+/**
+ * Making an endpoint is a small process, since ipam decides its address:
+ *
+ *   apply ──► reserving ──lease granted──► endpoint (unless its ground is gone: releasing ──► refused)
+ *                 │ └────lease refused──► refused
+ *                 └─ipam silent too long──► releasing ──► refused
+ *   another apply made the same name meanwhile: releasing ──► decided anew, as a change of that endpoint
+ */
+export type Note =
+  | { readonly step: 'reserving'; readonly endpoint: string; readonly network: string }
+  | { readonly step: 'releasing'; readonly endpoint: string; readonly problem?: Problem };
+
+export interface EndpointFacts {
+  readonly current: Document<'endpoint'> | undefined;
+  readonly network: Document<'network'> | undefined;
+  readonly node: Document<'node'> | undefined;
+}
+
+export function decideEndpoint(scope: Scope, body: ApplyBody<'endpoint'>, facts: EndpointFacts, newId: () => string): Decision {
+  const conflict = versionConflict(body, facts.current);
+  if (conflict) return conflict;
+  if (facts.current) return changed(facts.current, body);
+  const problem = groundless(scope, body, facts);
+  if (problem) return problem;
+  const endpoint = newId();
+  const network = (facts.network as Document<'network'>).id;
+  const reserve: ChildIntent<'lease.reserve'> = { id: reserveId(endpoint), name: 'lease.reserve', scope, body: { network, endpoint, ...(body.spec.address === undefined ? {} : { address: body.spec.address }) } };
+  return { result: 'waiting', awaits: reserve.id, deadlineMs: limits.leaseReserveMs, note: { step: 'reserving', endpoint, network } satisfies Note, intents: [reserve] };
+}
+
+/** Unguessable, since the endpoint's id is: nobody can answer in ipam's place by choosing an intent's id. */
+export const reserveId = (endpoint: string): string => `reserve-${endpoint}`;
+export const releaseId = (endpoint: string): string => `release-${endpoint}`;
+/** A lease has the id of its endpoint. */
+export const release = (scope: Scope, endpoint: string): ChildIntent<'lease.release'> =>
+  ({ id: releaseId(endpoint), name: 'lease.release', scope: { domain: scope.domain, project: scope.project, environment: scope.environment }, body: { lease: endpoint } });
+
+function changed(current: Document<'endpoint'>, { spec }: ApplyBody<'endpoint'>): Decision {
+  const was = current.spec;
+  if (spec.network !== was.network) return immutable('spec.network', was.network, spec.network);
+  if (spec.node !== was.node) return immutable('spec.node', was.node, spec.node);
+  if (spec.address !== undefined && spec.address !== current.status.address) return immutable('spec.address', current.status.address, spec.address);
+  if (!same(spec.attachment, was.attachment)) return immutable('spec.attachment', was.attachment, spec.attachment);
+  // An address once asked for stays asked for: leaving it out later changes nothing.
+  const next = was.address === undefined ? withoutAddress(spec) : { ...spec, address: was.address };
+  return same(next, was) ? accept() : accept({ ...propose(current), spec: next } as AnyProposed);
+}
+const withoutAddress = <T extends { address?: unknown }>({ address: _address, ...rest }: T): Omit<T, 'address'> => rest;
+
+/** Refuses where the network or the node of a new endpoint does not exist. */
+function groundless(scope: Scope, { spec }: ApplyBody<'endpoint'>, { network, node }: EndpointFacts): Decision | undefined {
+  const environment = `${scope.domain}/${scope.project}/${scope.environment}`;
+  if (!network) {
+    return refuse('unknown-network', 'spec.network', `There is no network "${spec.network}" in environment ${environment}.`, `Make the network "${spec.network}" first with "osier apply -f", or correct the name.`);
+  }
+  if (!node) {
+    return refuse('unknown-node', 'spec.node', `There is no node "${spec.node}".`, `Make the node "${spec.node}" first with "osier apply -f", or correct the name ("osier nodes" lists them).`);
+  }
+  return undefined;
+}
+
+/** How the process goes on. `'again'`: decide the apply anew, as if it came now. `holder`: the endpoint that has the requested address. */
+export interface Continuation { readonly scope: Scope; readonly body: ApplyBody<'endpoint'>; readonly note: Note; readonly outcome: Outcome | undefined }
+
+export function continueEndpoint({ scope, body, note, outcome }: Continuation, facts: EndpointFacts & { readonly holder?: Document<'endpoint'> | undefined }): Decision | 'again' {
+  if (note.step === 'releasing') {
+    if (!answers(outcome, 'lease.release')) return waitOn(releaseId(note.endpoint), note, []);
+    return note.problem ? { result: 'refused', problem: note.problem } : 'again';
+  }
+  if (outcome === undefined) return undo(scope, note.endpoint, { code: 'no-address-in-time', path: '', reason: `The address service did not answer within ${limits.leaseReserveMs / 1000} s.`, fix: 'Apply the endpoint again; if that repeats, look at the service "ipam".' });
+  if (!answers(outcome, 'lease.reserve')) return waitOn(reserveId(note.endpoint), note, []);
+  if (outcome.result === 'refused') return { result: 'refused', problem: inWordsOf(outcome.problem, body, facts.holder) };
+
+  if (facts.current) return undo(scope, note.endpoint);
+  const problem = groundless(scope, body, facts);
+  if (problem) return undo(scope, note.endpoint, problem);
+  const network = facts.network as Document<'network'>;
+  const address = leasedAddress(outcome, note.endpoint);
+  if (network.id !== note.network || address === undefined || !network.spec.subnets.some((s) => contains(s, address))) {
+    return undo(scope, note.endpoint, { code: 'network-changed', path: 'spec.network', reason: `Network ${pathOf(network)} changed while the endpoint got its address.`, fix: 'Apply the endpoint again.' });
+  }
+  const status = { address, mac: macOf(parseIpv4(address) ?? 0, network.status.vni), lease: note.endpoint };
+  return accept(newborn('endpoint', scope, body.name, body.spec, { id: note.endpoint, parent: network.id, status }));
+}
+
+const answers = (outcome: Outcome | undefined, intent: string): outcome is Outcome => outcome?.intent === intent && outcome.service === 'ipam';
+const contains = (subnet: string, address: string): boolean => {
+  const range = parsePrefix(subnet);
+  return range !== undefined && prefixContains(range, parseIpv4(address) ?? -1);
+};
+
+/** The address is the lease's name, and so the last part of its path. */
+function leasedAddress(outcome: Extract<Outcome, { result: 'accepted' }>, lease: string): string | undefined {
+  const path = outcome.changes.find((change) => change.kind === 'lease' && change.id === lease)?.path;
+  const address = path?.split('/').at(-1);
+  return address !== undefined && parseIpv4(address) !== undefined ? address : undefined;
+}
+
+const waitOn = (awaits: string, note: Note, intents: readonly ChildIntent[]): Decision => ({ result: 'waiting', awaits, deadlineMs: limits.leaseReserveMs, note, intents });
+
+/** Gives the address back before the intent ends. Nobody has heard of the endpoint, so no node has to confirm anything. */
+function undo(scope: Scope, endpoint: string, problem?: Problem | Decision): Decision {
+  const why = problem && 'result' in problem ? (problem.result === 'refused' ? problem.problem : undefined) : problem;
+  return waitOn(releaseId(endpoint), { step: 'releasing', endpoint, ...(why === undefined ? {} : { problem: why }) }, [release(scope, endpoint)]);
+}
+
+/** ipam knows addresses, topology knows endpoints: together they can say who holds it. */
+function inWordsOf(problem: Problem, body: ApplyBody<'endpoint'>, holder: Document<'endpoint'> | undefined): Problem {
+  if (problem.code !== 'address-taken') return problem;
+  if (holder) return { ...problem, reason: `${body.spec.address} is the address of endpoint ${pathOf(holder)}.` };
+  return {
+    ...problem, code: 'address-quarantined',
+    reason: `${body.spec.address} belonged to an endpoint whose removal not every node has confirmed yet, or is just being given to another.`,
+    fix: 'Try again shortly ("osier nodes" shows which node is behind), choose another address, or leave the field out.',
+  };
+}
+
