@@ -1,0 +1,43 @@
+import type { Program } from '../policy/compile.ts';
+import type { Tags } from '@osier/contracts/names';
+
+/**
+ * What one node's kernel should do, in terms of meanings: no number of this or any node's kernel occurs in it. Two nodes, or one
+ * node before and after a restart, that should do the same have equal programs.
+ */
+export interface NodeProgram {
+  /** This node's own tunnel endpoint; undefined until its node document is known. */
+  readonly tunnelEndpoint: string | undefined;
+  readonly endpoints: readonly LocalEndpoint[];
+  /** Everything reachable from here, the local endpoints among them, keyed by `placeKey`. */
+  readonly places: ReadonlyMap<string, Place>;
+  /** By digest. */
+  readonly programs: ReadonlyMap<string, Program>;
+  readonly pending: readonly Pending[];
+}
+
+/** Who an address is, for flow records. */
+export interface Owner { readonly id: string; readonly path: string; readonly environment: string; readonly networkName: string; readonly tags: Tags }
+
+export interface Place extends Owner {
+  readonly rd: number;
+  readonly address: string;
+  readonly network: number;
+  /** The node's tunnel endpoint; undefined: here. */
+  readonly tunnel: string | undefined;
+  readonly mac: string;
+  /** Digest of its identity. */
+  readonly identity: string;
+}
+export const placeKey = (p: { rd: number; address: string }): string => `${p.rd}|${p.address}`;
+
+export interface LocalEndpoint extends Place {
+  readonly version: number;
+  readonly containerId: string;
+  readonly interface: string;
+  /** Digest of its program. */
+  readonly program: string;
+}
+
+/** What could not be put into force, and why; travels in the receipt. */
+export interface Pending { readonly kind: string; readonly id: string; readonly path: string; readonly code: string; readonly reason: string }

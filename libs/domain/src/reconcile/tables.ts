@@ -1,0 +1,98 @@
+import { type Allocation, allocate } from '../policy/numbers.ts';
+import { type Action, type Direction, type RuleInfo, ruleKey } from '../policy/model.ts';
+import type { LocalEndpoint, NodeProgram } from './program.ts';
+
+/**
+ * The kernel's tables as plain rows: the shape in which they are compared. A row of `addresses` and of `endpoints` holds a number for
+ * each of the two worlds (columns); `epoch & 1` says which one packets read.
+ */
+export type Column = readonly [number, number];
+export interface AddressRow {
+  readonly rd: number; readonly address: string; readonly network: number;
+  /** Local: the device; 0: remote. */
+  readonly ifindex: number;
+  /** Remote: the node's tunnel endpoint; empty: local. */
+  readonly tunnel: string;
+  readonly mac: string;
+  readonly identity: Column;
+}
+export interface EndpointRow { readonly ifindex: number; readonly rd: number; readonly network: number; readonly address: string; readonly mac: string; readonly policy: Column }
+export interface PolicyRow {
+  readonly policy: number; readonly peer: number; readonly direction: Direction;
+  readonly protocol: number | undefined; readonly port: number | undefined;
+  readonly action: Action; readonly precedence: number; readonly rule: number;
+}
+export interface RuleRow { readonly number: number; readonly policyId: string; readonly index: number; readonly direction: Direction; readonly action: Action; readonly priority: number }
+export interface MeaningRow { readonly number: number; readonly digest: string }
+
+export interface Rows {
+  addresses: AddressRow; endpoints: EndpointRow; policy: PolicyRow; rules: RuleRow; identities: MeaningRow; policies: MeaningRow;
+}
+export type TableName = keyof Rows;
+export type Tables = { readonly [T in TableName]: ReadonlyMap<string, Rows[T]> };
+export const tableNames: readonly TableName[] = ['rules', 'identities', 'policies', 'policy', 'addresses', 'endpoints'];
+
+export const keyOf: { [T in TableName]: (row: Rows[T]) => string } = {
+  addresses: (r) => `${r.rd}|${r.address}`,
+  endpoints: (r) => `${r.ifindex}`,
+  policy: (r) => `${r.policy}|${r.peer}|${r.direction}|${r.protocol ?? '*'}|${r.port ?? '*'}`,
+  rules: (r) => `${r.number}`,
+  identities: (r) => `${r.number}`,
+  policies: (r) => `${r.number}`,
+};
+export const table = <T extends TableName>(name: T, rows: Iterable<Rows[T]>): ReadonlyMap<string, Rows[T]> =>
+  new Map([...rows].map((row) => [keyOf[name](row), row]));
+export const emptyTables: Tables = { addresses: new Map(), endpoints: new Map(), policy: new Map(), rules: new Map(), identities: new Map(), policies: new Map() };
+
+/** The highest numbers this process has given, so that a number which has just gone out of use is not given again at once. */
+export interface Highest { readonly rules: number; readonly identities: number; readonly policies: number }
+export const nothingGiven: Highest = { rules: 0, identities: 0, policies: 0 };
+
+export interface Numbered { readonly tables: Tables; readonly highest: Highest; readonly ruleNumbers: ReadonlyMap<number, RuleInfo> }
+
+/**
+ * Gives numbers to meanings, keeping those that the kernel already has. `devices`: id of a local endpoint → ifindex; a local endpoint
+ * without a device is left out altogether, so that nobody sends to it.
+ */
+export function number(program: NodeProgram, devices: ReadonlyMap<string, number>, actual: Tables, highest: Highest): Numbered {
+  const rules = new Map<string, RuleInfo>();
+  for (const p of program.programs.values()) for (const [key, info] of p.rules) rules.set(key, info);
+  const places = [...program.places.values()].filter((p) => p.tunnel !== undefined || devices.has(p.id));
+  const peers = [...program.programs.values()].flatMap((p) => p.entries.flatMap((e) => e.peer ?? []));
+  const identityNumbers = allocate([...places.map((p) => p.identity), ...peers], meanings(actual.identities), highest.identities);
+  const policyNumbers = allocate(program.programs.keys(), meanings(actual.policies), highest.policies);
+  const existingRules = new Map([...actual.rules.values()].map((r) => [r.number, ruleKey(r)]));
+  const ruleNumbers = allocate(rules.keys(), existingRules, highest.rules);
+
+  const addressRows = places.map((p): AddressRow => {
+    const identity = numberOf(identityNumbers, p.identity);
+    return { rd: p.rd, address: p.address, network: p.network, ifindex: p.tunnel === undefined ? devices.get(p.id) ?? 0 : 0, tunnel: p.tunnel ?? '', mac: p.tunnel === undefined ? p.mac : '', identity: [identity, identity] };
+  });
+  const endpointRows = program.endpoints.flatMap((e: LocalEndpoint): EndpointRow[] => {
+    const ifindex = devices.get(e.id);
+    const policy = numberOf(policyNumbers, e.program);
+    return ifindex === undefined ? [] : [{ ifindex, rd: e.rd, network: e.network, address: e.address, mac: e.mac, policy: [policy, policy] }];
+  });
+  const policyRows = [...program.programs.values()].flatMap((p) => p.entries.map((e): PolicyRow => ({
+    policy: numberOf(policyNumbers, p.digest), peer: e.peer === undefined ? 0 : numberOf(identityNumbers, e.peer), direction: e.direction,
+    protocol: e.region.protocol, port: e.region.port, action: e.action, precedence: e.precedence, rule: numberOf(ruleNumbers, e.rule),
+  })));
+  const ruleRows = [...rules].map(([key, r]): RuleRow => ({ number: numberOf(ruleNumbers, key), policyId: r.policyId, index: r.index, direction: r.direction, action: r.action, priority: r.priority }));
+  const tables: Tables = {
+    addresses: table('addresses', addressRows), endpoints: table('endpoints', endpointRows), policy: table('policy', policyRows),
+    rules: table('rules', ruleRows), identities: table('identities', meaningRows(identityNumbers)), policies: table('policies', meaningRows(policyNumbers)),
+  };
+  return {
+    tables,
+    highest: { rules: ruleNumbers.highest, identities: identityNumbers.highest, policies: policyNumbers.highest },
+    ruleNumbers: new Map([...rules].map(([key, info]) => [numberOf(ruleNumbers, key), info])),
+  };
+}
+
+const meanings = (rows: ReadonlyMap<string, MeaningRow>): Map<number, string> => new Map([...rows.values()].map((r) => [r.number, r.digest]));
+const meaningRows = (a: Allocation): MeaningRow[] => [...a.numbers].map(([digest, n]) => ({ number: n, digest }));
+function numberOf(allocation: Allocation, meaning: string): number {
+  const found = allocation.numbers.get(meaning);
+  if (found === undefined) throw new Error(`a meaning without a number: ${meaning}`);
+  return found;
+}

@@ -1,0 +1,49 @@
+import { type AnyDocument, type Document, isKind } from '@osier/contracts/document';
+import type { Kind } from '@osier/contracts/kinds';
+
+/**
+ * What one node knows: the last document of each subject, by the higher sequence, so that it does not matter in which order or how
+ * often messages arrive, or by which consumer. Tombstones are kept for a while for the same reason.
+ */
+export interface Held { readonly sequence: number; readonly document: AnyDocument }
+export interface View {
+  /** True if the document was newer than what was held. */
+  merge(subject: string, sequence: number, document: AnyDocument): boolean;
+  /** Active documents of a kind, ordered by id: nothing that is worked out from them depends on the order of arrival. */
+  list<K extends Kind>(kind: K): Document<K>[];
+  get<K extends Kind>(kind: K, id: string): Document<K> | undefined;
+  readonly size: number;
+}
+
+/** A message that comes again after its tombstone has been dropped would bring a dead thing back; so many later deletions do not overtake a repeat. */
+const tombstonesKept = 10_000;
+
+export function createView(): View {
+  const held = new Map<string, Held>();
+  const tombstones = new Set<string>();
+  const activeOf = <K extends Kind>(kind: K): Document<K>[] => {
+    const found: Document<K>[] = [];
+    for (const { document } of held.values()) if (document.phase === 'active' && isKind(document, kind)) found.push(document);
+    return found;
+  };
+  return {
+    merge(subject, sequence, document) {
+      const known = held.get(subject);
+      if (known && known.sequence >= sequence) return false;
+      held.set(subject, { sequence, document });
+      tombstones.delete(subject);
+      if (document.phase === 'deleted') tombstones.add(subject);
+      for (const oldest of tombstones) {
+        if (tombstones.size <= tombstonesKept) break;
+        tombstones.delete(oldest);
+        held.delete(oldest);
+      }
+      return true;
+    },
+    list: (kind) => activeOf(kind).sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
+    get: (kind, id) => activeOf(kind).find((document) => document.id === id),
+    get size() {
+      return held.size;
+    },
+  };
+}
