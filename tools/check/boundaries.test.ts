@@ -77,6 +77,15 @@ describe('layer boundaries', () => {
   });
 });
 
+describe('promises', () => {
+  it('that nobody awaits are found', async () => {
+    const eslint = new ESLint({ cwd: root, overrideConfigFile: join(root, 'tools/check/promises.config.mjs') });
+    const filePath = join(root, 'libs/domain/src', file('libs/domain'));
+    const [result] = await eslint.lintText('Promise.resolve(1);\nexport {};\n', { filePath });
+    expect(result?.messages.map((message) => message.ruleId)).toEqual(['@typescript-eslint/no-floating-promises']);
+  }, 60_000);
+});
+
 describe('types of the pure layers', () => {
   const folder = mkdtempSync(join(tmpdir(), 'osier-types-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
