@@ -1,0 +1,47 @@
+import { type Problem, problem } from '@osier/contracts/problem';
+
+/** A request as the handlers see it: no framework, no socket. */
+export interface ApiRequest {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Uint8Array;
+  /** Who asks; becomes the last token of an intent's subject. Empty on open routes. */
+  readonly credential: string;
+  /** Aborts when the client goes away or the service stops. */
+  readonly signal: AbortSignal;
+}
+
+export type Answer =
+  | { readonly status: number; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> }
+  /** NDJSON, one value a line, until the iteration ends. */
+  | { readonly status: number; readonly lines: AsyncIterable<unknown> };
+
+/** Thrown by a handler: becomes an answer with `{ problem }`. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly status: number;
+  readonly problem: Problem;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(status: number, of: Problem, headers: Readonly<Record<string, string>> = {}) {
+    super(of.reason);
+    this.status = status;
+    this.problem = of;
+    this.headers = headers;
+  }
+}
+
+export const refusal = (status: number, code: string, path: string, reason: string, fix: string): Refusal => new Refusal(status, problem(code, path, reason, fix));
+
+/** Refused because of what else there is, rather than because of what was written (RFC 9110, 15.5.10). */
+const conflicts = new Set([
+  'version-conflict', 'in-use', 'overlapping-subnet', 'immutable', 'already-exists', 'address-taken', 'address-quarantined', 'subnet-exhausted', 'idempotency-key-reused',
+]);
+
+/** The HTTP status of a refused outcome. */
+export function statusOf(code: string): number {
+  if (code === 'internal-error') return 500;
+  if (code === 'not-found') return 404;
+  if (code === 'too-large') return 413;
+  return conflicts.has(code) ? 409 : 422;
+}

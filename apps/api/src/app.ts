@@ -1,0 +1,56 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import type { Bus } from '@osier/bus/bus';
+import type { Log } from '@osier/telemetry/log';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { v7 } from 'uuid';
+import type { ApiContext } from './context.ts';
+import { controllerOf, type Door, filterOf } from './door.ts';
+import { followOutcomes } from './outcomes.ts';
+import type { Authenticate } from './tokens.ts';
+
+export interface ApiOptions {
+  readonly bus: Bus;
+  readonly authenticate: Authenticate;
+  readonly log: Log;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly newId?: () => string;
+  readonly traceHeaders?: ApiContext['traceHeaders'];
+}
+
+export interface RunningApi {
+  /** `http://127.0.0.1:7480` */
+  readonly url: string;
+  /** Ends waiting requests and streams, then stops; leaves the bus open. */
+  stop(): Promise<void>;
+}
+
+const passTraceOn: ApiContext['traceHeaders'] = ({ headers }) =>
+  Object.fromEntries(['traceparent', 'tracestate'].flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
+
+export async function startApi({ bus, authenticate, log, host, port, newId = v7, traceHeaders = passTraceOn }: ApiOptions): Promise<RunningApi> {
+  const stopping = new AbortController();
+  const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
+  const door: Door = { context: { bus, outcomes, log, newId, traceHeaders }, authenticate, stopping: stopping.signal };
+
+  class Api {}
+  Module({ controllers: [controllerOf(door)] })(Api);
+  const app = await NestFactory.create(Api, { bodyParser: false, logger: false, abortOnError: false });
+  app.useGlobalFilters(filterOf(door));
+  const server = app.getHttpServer() as Server;
+  await app.listen(port, host);
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    async stop() {
+      stopping.abort();
+      outcomes.stop();
+      setTimeout(() => server.closeAllConnections(), 500).unref();
+      await app.close();
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import 'reflect-metadata';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Problem, problem } from '@osier/contracts/problem';
+import { type ArgumentsHost, Catch, Controller, Delete, type ExceptionFilter, Get, HttpException, Post, Put, Req, Res, type Type } from '@nestjs/common';
+import { type Answer, type ApiRequest, Refusal } from './answers.ts';
+import { readBody } from './body.ts';
+import type { ApiContext } from './context.ts';
+import { handlerOf } from './handlers.ts';
+import { type Route, routes } from './routes.ts';
+import type { Authenticate } from './tokens.ts';
+
+type HttpRequest = IncomingMessage & { readonly params: Record<string, string>; readonly originalUrl: string };
+
+const methods = { get: Get, put: Put, post: Post, delete: Delete } as const;
+
+export interface Door { readonly context: ApiContext; readonly authenticate: Authenticate; readonly stopping: AbortSignal }
+
+function send(response: ServerResponse, status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  if (response.headersSent) return void response.destroy();
+  const data = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(data), 'cache-control': 'no-store', ...headers });
+  response.end(data);
+}
+
+async function stream(response: ServerResponse, status: number, lines: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+  response.writeHead(status, { 'content-type': 'application/x-ndjson; charset=utf-8', 'cache-control': 'no-store' });
+  response.flushHeaders();
+  for await (const line of lines) {
+    if (signal.aborted) return;
+    if (!response.write(`${JSON.stringify(line)}\n`)) {
+      await new Promise<void>((resolve) => {
+        response.once('drain', resolve).once('close', resolve);
+      });
+    }
+  }
+  response.end();
+}
+
+const unauthorized: Problem = problem('unauthorized', '', 'The request carries no token that is known here.', 'Send the header Authorization: Bearer <token>.');
+const internal: Problem = problem('internal-error', '', 'Osier failed to answer this request.', 'Try again; if it stays so, look into the log of the api at this time.');
+
+function refuse(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (error instanceof Refusal) return send(response, error.status, { problem: error.problem }, { ...error.headers, ...(error.status === 413 ? { connection: 'close' } : {}) });
+  if (response.destroyed) return;
+  door.context.log.error({ err: error, method: request.method, url: request.url?.slice(0, 200) }, 'request failed');
+  send(response, 500, { problem: internal });
+}
+
+async function serve(door: Door, route: Route, request: HttpRequest, response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  try {
+    const credential = route.open ? '' : door.authenticate(request.headers.authorization);
+    if (credential === undefined) throw new Refusal(401, unauthorized, { 'www-authenticate': 'Bearer' });
+    const at = request.originalUrl.indexOf('?');
+    const asked: ApiRequest = {
+      params: request.params,
+      query: new URLSearchParams(at < 0 ? '' : request.originalUrl.slice(at + 1)),
+      headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value])),
+      body: await readBody(request),
+      credential,
+      signal: AbortSignal.any([gone.signal, door.stopping]),
+    };
+    const answer: Answer = await handlerOf(route)(door.context, asked);
+    if ('lines' in answer) await stream(response, answer.status, answer.lines, asked.signal);
+    else send(response, answer.status, answer.body, answer.headers);
+  } catch (error) {
+    refuse(door, request, response, error);
+  }
+}
+
+/** A controller with a method for each route of the list; decorators are applied as functions. */
+export function controllerOf(door: Door): Type {
+  class Routes {}
+  for (const route of routes) {
+    const method = (request: HttpRequest, response: ServerResponse): Promise<void> => serve(door, route, request, response);
+    Object.defineProperty(Routes.prototype, route.operation, { value: method, writable: true, configurable: true });
+    const descriptor = Object.getOwnPropertyDescriptor(Routes.prototype, route.operation) as PropertyDescriptor;
+    methods[route.method](route.path.replaceAll(/\{(\w+)\}/g, ':$1'))(Routes.prototype, route.operation, descriptor);
+    Req()(Routes.prototype, route.operation, 0);
+    Res()(Routes.prototype, route.operation, 1);
+  }
+  Controller()(Routes);
+  return Routes;
+}
+
+/** What the framework itself refuses (an unknown route, a path that cannot be decoded) is answered with a problem too. */
+export function filterOf(door: Door): ExceptionFilter {
+  class Problems implements ExceptionFilter {
+    catch(error: unknown, host: ArgumentsHost): void {
+      const request = host.switchToHttp().getRequest<IncomingMessage>();
+      const response = host.switchToHttp().getResponse<ServerResponse>();
+      const status = error instanceof HttpException ? error.getStatus() : undefined;
+      if (status === 404) {
+        const reason = `There is no ${request.method ?? 'GET'} ${(request.url ?? '/').slice(0, 100)} here.`;
+        return send(response, 404, { problem: problem('unknown-route', '', reason, 'Compare the path with /openapi.json.') });
+      }
+      if (status !== undefined && status < 500) {
+        return send(response, status, { problem: problem('bad-request', '', 'The request cannot be read.', 'Compare it with /openapi.json.') });
+      }
+      refuse(door, request, response, error);
+    }
+  }
+  Catch()(Problems);
+  return new Problems();
+}

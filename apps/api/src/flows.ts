@@ -1,0 +1,70 @@
+import { none } from '@osier/contracts/names';
+import { type FlowBatch, flowBatchSchema } from '@osier/contracts/telemetry';
+import type { Message } from '@osier/bus/bus';
+import { type Answer, type ApiRequest, refusal } from './answers.ts';
+import type { ApiContext } from './context.ts';
+import { parseDuration } from './duration.ts';
+
+const token = (query: URLSearchParams, name: string): string | undefined => {
+  const value = query.get(name);
+  if (value === null || value === none) return undefined;
+  if (/^[a-z0-9-]{1,63}$/.test(value)) return value;
+  throw refusal(400, 'bad-parameter', name, `"${name}" is not a name.`, `Give ${name} as lower-case letters, digits and "-".`);
+};
+
+const flag = (query: URLSearchParams, name: string): boolean => {
+  const value = query.get(name);
+  if (value === null || value === 'false') return false;
+  if (value === '' || value === 'true') return true;
+  throw refusal(400, 'bad-parameter', name, `"${name}" is neither true nor false.`, `Write ${name}=true or leave it out.`);
+};
+
+/** Milliseconds since the epoch: a time in RFC 3339, or how long ago (`5m`). */
+function sinceOf(query: URLSearchParams): number | undefined {
+  const value = query.get('since');
+  if (value === null) return undefined;
+  const ago = parseDuration(value);
+  const at = ago === undefined ? Date.parse(value) : Date.now() - ago;
+  if (Number.isNaN(at)) throw refusal(400, 'bad-parameter', 'since', '"since" is neither a duration nor a time.', 'Write it as 5m or 2026-01-31T12:00:00Z.');
+  return at;
+}
+
+interface Wanted { readonly environment: string | undefined; readonly denied: boolean; readonly since: number | undefined }
+
+/** The lines of one batch: its flows that are wanted, and a line of its own when the node has lost some since its last batch. */
+function* linesOf(message: Message, batch: FlowBatch, wanted: Wanted, lost: Map<string, number>): Generator<unknown> {
+  const [, , domain, project] = message.subject.split('.');
+  const key = `${domain}.${project}.${batch.node}`;
+  const before = lost.get(key);
+  lost.set(key, batch.lost);
+  if (before !== undefined && batch.lost > before) yield { domain, project, node: batch.node, lost: batch.lost - before };
+  for (const flow of batch.flows) {
+    if (wanted.environment !== undefined && flow.environment !== wanted.environment) continue;
+    if (wanted.denied && flow.verdict !== 'denied') continue;
+    if (wanted.since !== undefined && Date.parse(flow.at) < wanted.since) continue;
+    yield { domain, project, node: batch.node, ...flow };
+  }
+}
+
+async function* records(context: ApiContext, request: ApiRequest, filter: string, follow: boolean, wanted: Wanted): AsyncGenerator<unknown> {
+  const lost = new Map<string, number>();
+  const from = follow && wanted.since === undefined ? 'new' : 'all';
+  for await (const message of context.bus.read({ stream: 'FLOWS', filters: [filter], from, follow, signal: request.signal })) {
+    if (wanted.since !== undefined && message.storedAt < wanted.since) continue;
+    let batch: FlowBatch | undefined;
+    try {
+      batch = flowBatchSchema.safeParse(JSON.parse(new TextDecoder().decode(message.data))).data;
+    } catch {
+      batch = undefined;
+    }
+    if (batch) yield* linesOf(message, batch, wanted, lost);
+    else context.log.warn({ subject: message.subject, sequence: message.sequence }, 'a flow batch that cannot be read was left out');
+  }
+}
+
+export function flows(context: ApiContext, request: ApiRequest): Promise<Answer> {
+  const { query } = request;
+  const filter = `osier.flow.${token(query, 'domain') ?? '*'}.${token(query, 'project') ?? '*'}.*`;
+  const wanted = { environment: token(query, 'environment'), denied: flag(query, 'denied'), since: sinceOf(query) };
+  return Promise.resolve({ status: 200, lines: records(context, request, filter, flag(query, 'follow'), wanted) });
+}

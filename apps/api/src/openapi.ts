@@ -1,0 +1,173 @@
+import { catalogue, intentDeclaration, intentName } from '@osier/contracts/catalogue';
+import { documentSchema } from '@osier/contracts/document';
+import { type Kind, kindNames, kinds } from '@osier/contracts/kinds';
+import { nameSchema, tokenSchema } from '@osier/contracts/names';
+import { outcomeSchema } from '@osier/contracts/outcome';
+import { problemSchema } from '@osier/contracts/problem';
+import { queries } from '@osier/contracts/queries';
+import { flowSchema } from '@osier/contracts/telemetry';
+import { z } from 'zod';
+import { type Route, routes } from './routes.ts';
+
+type Json = Record<string, unknown>;
+
+const schemaOf = (schema: z.ZodType, io: 'input' | 'output' = 'output'): Json => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io, unrepresentable: 'any' }) as Json;
+  return rest;
+};
+
+const pascal = (name: string): string => name.split('-').map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join('');
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+const content = (schema: Json, example?: unknown): Json => ({ content: { 'application/json': { schema, ...(example === undefined ? {} : { example }) } } });
+
+const itemName = (kind: Kind): string => `${pascal(kind)}Item`;
+const specName = (kind: Kind): string => `${pascal(kind)}Spec`;
+
+function schemas(): Json {
+  const made: Json = {
+    Problem: schemaOf(problemSchema),
+    Refusal: { type: 'object', required: ['problem'], properties: { problem: ref('Problem') } },
+    Outcome: schemaOf(outcomeSchema),
+    Pending: {
+      type: 'object', required: ['intentId', 'result'],
+      properties: { intentId: { type: 'string' }, result: { const: 'pending' } },
+      description: 'Stored, and not decided in time: ask for the outcome by its id',
+    },
+    Changes: schemaOf(queries['topology.enforcement'].request, 'input'),
+    Enforcement: schemaOf(queries['topology.enforcement'].response),
+    NodeViews: schemaOf(queries['topology.nodes'].response),
+    FlowLine: {
+      description: 'A flow record with where it was seen, or the number of records that a node could not report',
+      oneOf: [
+        schemaOf(flowSchema.extend({ domain: nameSchema, project: nameSchema, node: z.string() })),
+        schemaOf(z.strictObject({ domain: nameSchema, project: nameSchema, node: z.string(), lost: z.int().min(1) })),
+      ],
+    },
+    Status: { type: 'object', required: ['status'], properties: { status: { type: 'string' } } },
+  };
+  for (const kind of kindNames) {
+    if (kinds[kind].writable) made[specName(kind)] = schemaOf(kinds[kind].spec, 'input');
+    made[itemName(kind)] = {
+      type: 'object', required: ['document', 'revision'],
+      properties: { document: schemaOf(documentSchema(kind)), revision: { type: 'integer', minimum: 0, description: 'Sequence in CHANGES at which this version is visible' } },
+    };
+  }
+  return made;
+}
+
+const refusals: Record<string, string> = {
+  400: 'The request cannot be read', 401: 'No known token', 404: 'No such object', 409: 'Refused because of what else there is',
+  413: 'The body is too large', 422: 'Refused: the problem names the field, the reason and the fix', 503: 'The bus or a service cannot be reached; safe to repeat',
+};
+const refused = (...statuses: number[]): Json =>
+  Object.fromEntries(statuses.map((status) => [status, { description: refusals[status], ...content(ref('Refusal')) }]));
+const good = (description: string, schema: Json): Json => ({ 200: { description, ...content(schema) } });
+
+const decided = (outcomeRefusals: Json): Json => ({
+  200: { description: 'Accepted: every change is visible at the revision', headers: intentIdHeader, ...content(ref('Outcome')) },
+  202: { description: 'Stored, not decided yet', headers: intentIdHeader, ...content(ref('Pending')) },
+  ...outcomeRefusals,
+});
+const intentIdHeader = { 'osier-intent-id': { schema: { type: 'string' }, description: 'The id of the intent' } };
+
+const query = (name: string, description: string, schema: Json = { type: 'string' }): Json => ({ name, in: 'query', required: false, description, schema });
+const header = (name: string, description: string): Json => ({ name, in: 'header', required: false, description, schema: { type: 'string' } });
+const timeout = (standard: string): Json => query('timeout', `How long to wait: 10s, 500ms, 2m, at most 5m. Default ${standard}`);
+const changeParameters = [
+  timeout('10s'),
+  query('expectedVersion', 'Refuse with version-conflict unless the object is at this version; 0: does not exist', { type: 'integer', minimum: 0 }),
+  header('Idempotency-Key', 'Id of the intent. A repeat with the same key is not carried out twice, and gets the same outcome'),
+  header('If-Match', 'As expectedVersion: the ETag of the object as it was read'),
+  header('If-None-Match', '"*": the object must not exist yet'),
+];
+
+/** Refused outcomes come as the outcome itself, which holds the problem as well. */
+const changeRefusals: Json = Object.fromEntries(Object.entries(refused(400, 401, 404, 409, 413, 422, 503)).map(([status, response]) =>
+  [status, ['404', '409', '422'].includes(status) ? { ...(response as Json), ...content({ oneOf: [ref('Outcome'), ref('Refusal')] }) } : response]));
+
+function operation(route: Route): Json {
+  const { action } = route;
+  switch (action.type) {
+    case 'apply':
+      return {
+        parameters: changeParameters, responses: decided(changeRefusals),
+        requestBody: { required: true, description: 'The spec of the object', ...content(ref(specName(action.kind)), kinds[action.kind].example) },
+      };
+    case 'delete':
+      return { parameters: changeParameters, responses: decided(changeRefusals) };
+    case 'list':
+      return {
+        description: 'A scope name of `_` stands for all of them.',
+        responses: { ...good('Current documents', { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(itemName(action.kind)) } } }), ...refused(401, 422, 503) },
+      };
+    case 'get':
+      return { responses: { ...good('The current document', ref(itemName(action.kind))), ...refused(401, 404, 422, 503) } };
+    case 'intent':
+      return {
+        parameters: changeParameters.filter((p) => p['name'] === 'timeout' || p['name'] === 'Idempotency-Key'), responses: decided(changeRefusals),
+        description: 'Write `_` for a scope that does not apply.',
+        requestBody: { required: true, ...content({ oneOf: catalogue.filter((i) => !i.internal).map((i) => ({ title: intentName(i), ...schemaOf(i.body, 'input') })) }, intentDeclaration('network.apply')?.example) },
+      };
+    case 'outcome':
+      return { parameters: [timeout('0s')], responses: { ...good('The outcome', ref('Outcome')), ...refused(401, 404, 503) } };
+    case 'nodes':
+      return {
+        responses: {
+          ...good('Documents of the nodes, and what each has confirmed',
+            { allOf: [ref('NodeViews')], type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(itemName('node')) } } }),
+          ...refused(401, 503),
+        },
+      };
+    case 'enforcement':
+      return {
+        parameters: [timeout('10s')], requestBody: { required: true, description: 'Changes as accepted outcomes list them', ...content(ref('Changes')) },
+        responses: { ...good('All confirmed, none concerned, or how far it got in time', ref('Enforcement')), ...refused(400, 401, 422, 503) },
+      };
+    case 'flows':
+      return {
+        parameters: [
+          ...['domain', 'project', 'environment'].map((name) => query(name, `Only of this ${name}`)),
+          query('denied', 'Only denied ones', { type: 'boolean' }),
+          query('follow', 'Go on with new ones as they come', { type: 'boolean' }),
+          query('since', 'A time, or how long ago: 5m'),
+        ],
+        responses: { 200: { description: 'One JSON object on a line', content: { 'application/x-ndjson': { schema: ref('FlowLine') } } }, ...refused(400, 401, 503) },
+      };
+    case 'openapi':
+      return { responses: good('OpenAPI 3.1', { type: 'object' }) };
+    case 'healthz':
+    case 'readyz':
+      return { responses: { ...good('Yes', ref('Status')), ...(action.type === 'readyz' ? refused(503) : {}) } };
+  }
+}
+
+function pathParameters(path: string): Json[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
+    name, in: 'path', required: true, schema: schemaOf(name === 'intentId' ? tokenSchema : path.startsWith('/v1/intents') || path.startsWith('/v1/outcomes') ? z.string() : nameSchema),
+  }));
+}
+
+let made: Json | undefined;
+
+/** The HTTP interface as an OpenAPI 3.1 document, from the same list that the routes are made from. */
+export function openapi(): Json {
+  if (made !== undefined) return made;
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const { parameters = [], ...rest } = operation(route) as { parameters?: Json[] };
+    const all = [...pathParameters(route.path), ...parameters];
+    (paths[route.path] ??= {})[route.method] = {
+      operationId: route.operation, summary: route.summary, tags: [route.tag], ...(all.length > 0 ? { parameters: all } : {}), ...(route.open ? { security: [] } : {}), ...rest,
+    };
+  }
+  made = {
+    openapi: '3.1.0',
+    info: { title: 'Osier', version: '0.1.0', description: 'Multi-tenant virtual networks for container platforms: the one HTTP door.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    servers: [{ url: 'http://127.0.0.1:7480' }],
+    security: [{ token: [] }],
+    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+    paths,
+    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } }, schemas: schemas() },
+  };
+  return made;
+}

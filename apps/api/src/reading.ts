@@ -1,0 +1,43 @@
+import type { Scope } from '@osier/contracts/document';
+import { type Kind, kinds } from '@osier/contracts/kinds';
+import { none } from '@osier/contracts/names';
+import { type Answer, type ApiRequest, refusal } from './answers.ts';
+import { ask, platform } from './ask.ts';
+import type { ApiContext } from './context.ts';
+import { nameOf, readScope } from './scope.ts';
+
+interface Item { readonly document: Record<string, unknown>; readonly revision: number }
+
+const within = (scope: Scope, document: Record<string, unknown>): boolean =>
+  (['domain', 'project', 'environment'] as const).every((level) => scope[level] === none || document[level] === scope[level]);
+
+async function items(context: ApiContext, request: ApiRequest, kind: Kind, scope: Scope, name?: string): Promise<Item[]> {
+  const answer = (await ask(context, request, `${kinds[kind].owner}.list` as 'topology.list', scope, {
+    kind,
+    ...(scope.environment === none ? {} : { environment: scope.environment }),
+    ...(name === undefined ? {} : { name }),
+  })) as { items: Item[] };
+  return answer.items.filter(({ document }) => within(scope, document) && (name === undefined || document['name'] === name));
+}
+
+export const list = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> =>
+  ({ status: 200, body: { items: await items(context, request, kind, readScope(kind, request.params)) } });
+
+export const get = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> => {
+  const name = nameOf(kind, request.params);
+  const [item] = await items(context, request, kind, readScope(kind, request.params), name);
+  if (item === undefined) {
+    const shown = name.length > 63 ? `${name.slice(0, 63)}…` : name;
+    throw refusal(404, 'not-found', 'name', `There is no ${kinds[kind].title.toLowerCase()} "${shown}" here.`, `List what there is: osier get ${kinds[kind].plural}.`);
+  }
+  return { status: 200, body: item, headers: { etag: `"${String(item.document['version'])}"` } };
+};
+
+/** Node documents, and what each node has confirmed. */
+export async function nodes(context: ApiContext, request: ApiRequest): Promise<Answer> {
+  const [documents, seen] = await Promise.all([
+    items(context, request, 'node', { ...platform, environment: none }),
+    ask(context, request, 'topology.nodes', platform, {}),
+  ]);
+  return { status: 200, body: { items: documents, nodes: seen.nodes } };
+}

@@ -1,0 +1,74 @@
+import { type Kind, kindNames, kinds, type Level, writableKinds, type WritableKind } from '@osier/contracts/kinds';
+
+/**
+ * Every HTTP route, derived from the kinds of the contracts. The controller and the OpenAPI document are both made from this list,
+ * so that a new kind gets its routes by being declared.
+ */
+export type RouteAction =
+  | { readonly type: 'apply' | 'delete'; readonly kind: WritableKind }
+  | { readonly type: 'list' | 'get'; readonly kind: Kind }
+  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'openapi' | 'healthz' | 'readyz' };
+export type ActionType = RouteAction['type'];
+
+export interface Route {
+  readonly method: 'get' | 'put' | 'post' | 'delete';
+  /** With `{parameter}` in braces, as OpenAPI writes it. */
+  readonly path: string;
+  /** Unique; names the operation in OpenAPI and the span. */
+  readonly operation: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly action: RouteAction;
+  /** Answered without a token. */
+  readonly open?: boolean;
+}
+
+const scopePath: Record<Level, string> = {
+  platform: '/v1',
+  domain: '/v1/domains/{domain}',
+  project: '/v1/domains/{domain}/projects/{project}',
+  environment: '/v1/domains/{domain}/projects/{project}/environments/{environment}',
+};
+
+/** `routing-domain` → `RoutingDomain` */
+const pascal = (name: string): string => name.split('-').map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join('');
+
+/** Domains, projects and environments carry their own name in the scope parameters; the rest is `{name}`. */
+const selfNamed = (kind: Kind): boolean => kind === 'domain' || kind === 'project' || kind === 'environment';
+
+export const listPath = (kind: Kind): string => `${scopePath[kinds[kind].level]}/${kinds[kind].plural}`;
+export const itemPath = (kind: Kind): string => `${listPath(kind)}/{${selfNamed(kind) ? kind : 'name'}}`;
+
+function kindRoutes(kind: Kind): Route[] {
+  const { title, plural } = kinds[kind];
+  const name = pascal(kind);
+  const many = pascal(plural);
+  const reading: Route[] = [
+    { method: 'get', path: itemPath(kind), operation: `get${name}`, summary: `Read one: ${title.toLowerCase()}`, tag: plural, action: { type: 'get', kind } },
+  ];
+  if (kind !== 'node') {
+    reading.unshift({ method: 'get', path: listPath(kind), operation: `list${many}`, summary: `List: ${plural.replace('-', ' ')}`, tag: plural, action: { type: 'list', kind } });
+  }
+  const writable = writableKinds.find((k) => k === kind);
+  if (writable === undefined) return reading;
+  return [
+    ...reading,
+    { method: 'put', path: itemPath(kind), operation: `apply${name}`, summary: `Make or change: ${title.toLowerCase()}`, tag: plural, action: { type: 'apply', kind: writable } },
+    { method: 'delete', path: itemPath(kind), operation: `delete${name}`, summary: `Remove: ${title.toLowerCase()}`, tag: plural, action: { type: 'delete', kind: writable } },
+  ];
+}
+
+export const routes: readonly Route[] = [
+  ...kindNames.flatMap(kindRoutes),
+  { method: 'get', path: '/v1/nodes', operation: 'listNodes', summary: 'Nodes, and what each has confirmed', tag: 'nodes', action: { type: 'nodes' } },
+  {
+    method: 'post', path: '/v1/intents/{domain}/{project}/{environment}/{noun}/{verb}', operation: 'publishIntent', tag: 'intents', action: { type: 'intent' },
+    summary: 'Publish an intent by its subject',
+  },
+  { method: 'get', path: '/v1/outcomes/{domain}/{project}/{intentId}', operation: 'getOutcome', summary: 'What became of an intent', tag: 'intents', action: { type: 'outcome' } },
+  { method: 'post', path: '/v1/enforcement', operation: 'awaitEnforcement', summary: 'Wait until every node concerned has confirmed changes', tag: 'enforcement', action: { type: 'enforcement' } },
+  { method: 'get', path: '/v1/flows', operation: 'readFlows', summary: 'Flow records, one JSON object on a line', tag: 'flows', action: { type: 'flows' } },
+  { method: 'get', path: '/openapi.json', operation: 'getOpenapi', summary: 'This interface as an OpenAPI document', tag: 'service', action: { type: 'openapi' }, open: true },
+  { method: 'get', path: '/healthz', operation: 'getHealth', summary: 'Whether the process runs', tag: 'service', action: { type: 'healthz' }, open: true },
+  { method: 'get', path: '/readyz', operation: 'getReadiness', summary: 'Whether intents can be taken now', tag: 'service', action: { type: 'readyz' }, open: true },
+];

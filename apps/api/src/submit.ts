@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BusUnavailable, NotStored } from '@osier/bus/bus';
+import { intentDeclaration } from '@osier/contracts/catalogue';
+import type { Scope } from '@osier/contracts/document';
+import { eventType, headers as names } from '@osier/contracts/envelope';
+import { limits } from '@osier/contracts/limits';
+import { tokenSchema } from '@osier/contracts/names';
+import type { Outcome } from '@osier/contracts/outcome';
+import { parse } from '@osier/contracts/problem';
+import { intentSubject } from '@osier/contracts/subjects';
+import { type Answer, type ApiRequest, Refusal, refusal, statusOf } from './answers.ts';
+import { tooLarge } from './body.ts';
+import type { ApiContext } from './context.ts';
+import { timeoutOf } from './duration.ts';
+
+const retryEveryMs = 250;
+/** A client that waits for nothing still has its intent stored. */
+const leastToStoreMs = 5000;
+
+/** The id under which the intent is stored: the client's own, so that it may repeat the request, or a new one. */
+function intentIdOf(request: ApiRequest, newId: () => string): { id: string; given: boolean } {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return { id: newId(), given: false };
+  if (tokenSchema.safeParse(key).success) return { id: key, given: true };
+  throw refusal(400, 'bad-header', 'Idempotency-Key', 'The header Idempotency-Key is not 1 to 128 letters, digits, "_" and "-".', 'Send a UUID.');
+}
+
+/** Publishes until the stream has stored it, always under the same id. */
+async function store(context: ApiContext, subject: string, data: Uint8Array, headers: Record<string, string>, o: { withinMs: number; signal: AbortSignal; id: string }) {
+  const until = performance.now() + o.withinMs;
+  let last: unknown;
+  do {
+    try {
+      return await context.bus.publish(subject, data, { headers, timeoutMs: Math.max(500, Math.min(2000, until - performance.now())) });
+    } catch (error) {
+      if (!(error instanceof BusUnavailable || error instanceof NotStored)) throw error;
+      last = error;
+    }
+    await sleep(retryEveryMs, undefined, { signal: o.signal }).catch(() => undefined);
+  } while (performance.now() < until && !o.signal.aborted);
+  context.log.warn({ subject, intent: o.id, err: last }, 'intent not stored in time');
+  throw refusal(503, 'bus-unavailable', '', 'The message bus did not store the intent in time; whether it will be carried out is not known.',
+    `Repeat the request with the header Idempotency-Key: ${o.id}; it will not be carried out twice.`);
+}
+
+function answerOf(intentId: string, intent: string, outcome: Outcome | undefined): Answer {
+  const headers = { 'osier-intent-id': intentId };
+  if (outcome === undefined) return { status: 202, headers, body: { intentId, result: 'pending' } };
+  if (outcome.intent !== intent) {
+    throw refusal(409, 'idempotency-key-reused', 'Idempotency-Key', `"${intentId}" has been used for ${outcome.intent} already.`, 'Use a new key for every request.');
+  }
+  return { status: outcome.result === 'accepted' ? 200 : statusOf(outcome.problem.code), headers, body: outcome };
+}
+
+/**
+ * Checks an intent against its schema, publishes it in the name of the caller, and waits for its outcome.
+ * 200 accepted · 202 not decided yet · 4xx refused · 503 not stored.
+ */
+export async function submit(context: ApiContext, request: ApiRequest, intent: string, scope: Scope, body: unknown): Promise<Answer> {
+  const declaration = intentDeclaration(intent);
+  if (declaration === undefined) throw refusal(404, 'unknown-intent', '', `There is no intent ${intent}.`, 'Compare it with the reference of intents.');
+  const checked = parse(declaration.body, body);
+  if (!checked.ok) throw new Refusal(statusOf(checked.problem.code), checked.problem);
+  const data = new TextEncoder().encode(JSON.stringify(body));
+  if (data.length > limits.intentBytes) throw tooLarge();
+  const timeoutMs = timeoutOf(request.query, 10_000);
+  const { id, given } = intentIdOf(request, context.newId);
+  const subject = intentSubject({ ...scope, noun: declaration.noun, verb: declaration.verb, credential: request.credential });
+  const headers = {
+    [names.id]: id, [names.source]: 'osier/api', [names.type]: eventType(declaration.noun, declaration.verb), [names.specversion]: '1.0',
+    [names.time]: new Date().toISOString(), [names.contentType]: 'application/json', ...context.traceHeaders(request),
+  };
+  const decided = new AbortController();
+  const signal = AbortSignal.any([request.signal, decided.signal]);
+  const started = performance.now();
+  const storing = Math.max(timeoutMs, leastToStoreMs);
+  const outcome = context.outcomes.wait({ domain: scope.domain, project: scope.project, intentId: id, timeoutMs: storing + timeoutMs, signal, lookNow: given });
+  try {
+    await store(context, subject, data, headers, { withinMs: storing, signal: request.signal, id });
+    const left = Math.max(0, timeoutMs - (performance.now() - started));
+    const found = await Promise.race([outcome, sleep(left, undefined, { signal }).catch(() => undefined)]);
+    return answerOf(id, intent, found);
+  } finally {
+    decided.abort();
+  }
+}
