@@ -5,7 +5,7 @@ import { existsSync, globSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../root.ts';
 
-const compiler = join(root, 'node_modules/@typescript/native/bin/tsc');
+const compiler = join(root, 'node_modules/typescript-native/bin/tsc');
 
 /** Result of one compiler run: `output` holds the diagnostics, empty when the project is clean. */
 export interface TypeCheck {
