@@ -219,6 +219,12 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect([await store.mark('a'), await store.mark('b'), await store.mark('c')]).toEqual(['2', '3', undefined]);
     });
 
+    it('counts, each counter by itself, and takes a number back only with its whole transaction', async () => {
+      expect(await store.transaction(async (unit) => [await unit.next('vni'), await unit.next('vni'), await unit.next('other')])).toEqual([1, 2, 1]);
+      await store.transaction(async (unit) => { await unit.next('vni'); throw new Error('no'); }).catch(() => undefined);
+      expect(await store.transaction((unit) => unit.next('vni'))).toBe(3);
+    });
+
     it('does transactions one after another', async () => {
       const order: string[] = [];
       const slow = (label: string) => store.transaction(async (unit) => {

@@ -22,6 +22,8 @@ export interface UnitOfWork {
   readonly known: Reader;
   /** Whether this intent (or reaction) has been handled; records it as handled when the transaction ends. */
   seen(key: string): Promise<boolean>;
+  /** Counts up the named counter of this database and returns it: 1 the first time. */
+  next(counter: string): Promise<number>;
   /** Closes the entity's row in history, opens the new one, marks it to be published. Gives it version, times, intent. */
   put(proposed: AnyProposed, by: Cause): Promise<AnyDocument>;
   /** Stores an outcome to be published after every change that this transaction puts. */

@@ -79,6 +79,13 @@ export class Unit implements UnitOfWork {
     return false;
   }
 
+  async next(counter: string): Promise<number> {
+    const name = `counter:${counter}`;
+    const value = Number((await this.mark(name)) ?? 0) + 1;
+    await this.setMark(name, String(value));
+    return value;
+  }
+
   async put(proposed: AnyProposed, by: Cause): Promise<AnyDocument> {
     const before = await this.own.current(proposed.kind, proposed.id);
     const at = new Date(by.at).toISOString();
