@@ -1,0 +1,81 @@
+import { domainUser, natsConfiguration, nodeUser } from '@osier/bus/accounts';
+import { findNatsServer } from '@osier/bus/server';
+import { writeFileSync } from 'node:fs';
+import { writeJson } from './files.ts';
+import { nodeNamespace } from './names.ts';
+import { type LabPaths, nodeBinary, program, repository } from './paths.ts';
+import { agentName, type LabRecord, type Secrets, services, tenantCredential } from './record.ts';
+import type { ProcessSpec } from './supervisor/spec.ts';
+import { join } from 'node:path';
+import { namespacesFolder } from './system/namespaces.ts';
+import { underlayDevice, underlayMtu } from './underlay.ts';
+
+/** Files that only their owner reads: what each program logs in with. */
+export function writeSecretFiles(paths: LabPaths, record: LabRecord, secrets: Secrets): void {
+  const login = (file: string, user: string, password: string): void => writeJson(paths.credentials(file), { user, password });
+  for (const [user, password] of Object.entries(secrets.services)) login(user, user, password);
+  for (const [node, password] of Object.entries(secrets.nodes)) login(agentName(node), nodeUser(node), password);
+  for (const [domain, password] of Object.entries(secrets.domains)) login(`domain-${domain}`, domainUser(domain, tenantCredential), password);
+  writeJson(paths.credentials('tokens'), { tokens: [{ token: secrets.token, credential: 'lab' }] });
+  const config = natsConfiguration({
+    listen: `127.0.0.1:${record.ports.nats}`,
+    storeDir: paths.data('nats'),
+    serverName: `osier-${record.name}`,
+    services: Object.entries(secrets.services).map(([user, password]) => ({ user, password })),
+    domains: Object.entries(secrets.domains).map(([name, password]) => ({ name, credentials: [{ id: tenantCredential, password }] })),
+    nodes: Object.entries(secrets.nodes).map(([name, password]) => ({ name, password })),
+  });
+  writeFileSync(paths.natsConfig, config, { mode: 0o600 });
+}
+
+export const natsUrl = (record: LabRecord): string => `nats://127.0.0.1:${record.ports.nats}`;
+export const apiUrl = (record: LabRecord): string => `http://127.0.0.1:${record.ports.api}`;
+
+export function natsSpec(paths: LabPaths, record: LabRecord): ProcessSpec {
+  return {
+    name: 'nats', title: 'message bus', order: 0, argv: [findNatsServer(), '-c', paths.natsConfig], env: {}, log: paths.log('nats'),
+    ready: { kind: 'nats', port: record.ports.nats ?? 0 },
+  };
+}
+
+/** What all programs of ours are told. */
+const common = (paths: LabPaths, record: LabRecord, name: string): Record<string, string> => ({
+  OSIER_NATS_URL: natsUrl(record),
+  OSIER_CREDENTIALS_FILE: paths.credentials(name),
+  OSIER_DATA_DIR: paths.data(name),
+  OSIER_HEALTH_PORT: String(record.ports[name] ?? 0),
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(repository, '.cache/compile'),
+});
+const health = (record: LabRecord, name: string): ProcessSpec['ready'] => ({ kind: 'http', url: `http://127.0.0.1:${record.ports[name]}/readyz` });
+
+export function controlSpecs(paths: LabPaths, record: LabRecord, env: Readonly<Record<string, string>> = {}): ProcessSpec[] {
+  const service = (name: string): ProcessSpec => ({
+    name, title: `${name} service`, order: 1, argv: [nodeBinary, program(name)], log: paths.log(name), ready: health(record, name),
+    env: { ...common(paths, record, name), ...env },
+  });
+  const api: ProcessSpec = {
+    name: 'api', title: 'HTTP door', order: 2, argv: [nodeBinary, program('api')], log: paths.log('api'), ready: health(record, 'api'),
+    env: { ...common(paths, record, 'api'), OSIER_TOKENS_FILE: paths.credentials('tokens'), OSIER_API_PORT: String(record.ports.api), ...env },
+  };
+  return [...services.map(service), api];
+}
+
+export function agentSpecs(paths: LabPaths, record: LabRecord, env: Readonly<Record<string, string>> = {}): ProcessSpec[] {
+  return record.nodes.map((node): ProcessSpec => {
+    const name = agentName(node.name);
+    return {
+      name, title: `agent of ${node.name}`, order: 3, argv: [nodeBinary, program('node-agent')], log: paths.log(name), ready: health(record, name),
+      env: {
+        ...common(paths, record, name),
+        OSIER_NODE: node.name,
+        OSIER_PIN_DIR: paths.pins(node.name),
+        OSIER_NODE_NETNS: join(namespacesFolder, nodeNamespace(record.name, node.name)),
+        OSIER_NETNS_DIR: namespacesFolder,
+        OSIER_UNDERLAY_DEVICE: underlayDevice,
+        OSIER_UNDERLAY_ADDRESS: node.address,
+        OSIER_MTU: String(underlayMtu),
+        ...env,
+      },
+    };
+  });
+}

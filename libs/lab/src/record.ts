@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { freePort } from '@osier/bus/server';
+import { readJson, writeJson } from './files.ts';
+import { labPaths, type LabPaths, labsFolder } from './paths.ts';
+import type { ProcessIdentity } from './system/processes.ts';
+import { nodeAddress, nodeName } from './underlay.ts';
+
+/** What a lab is, from its first moment on: enough to repair it or to remove it. */
+export interface LabRecord {
+  readonly name: string;
+  readonly createdAt: string;
+  /** `starting` until it was ready once. */
+  readonly phase: 'starting' | 'up';
+  readonly domains: readonly string[];
+  readonly project: string;
+  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  /** On the loopback address. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** The lab ends with this process. */
+  readonly owner?: ProcessIdentity;
+}
+export interface LabOptions {
+  readonly name: string;
+  readonly nodes: number;
+  readonly domains: readonly string[];
+  readonly project: string;
+  readonly owner?: ProcessIdentity;
+  /** Sent on to the services and agents, such as OTEL_EXPORTER_OTLP_ENDPOINT. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export const services = ['tenant', 'ipam', 'topology', 'policy'] as const;
+export const agentName = (node: string): string => `agent-${node}`;
+
+export const readRecord = (paths: LabPaths): LabRecord | undefined => readJson<LabRecord>(paths.record);
+export const writeRecord = (paths: LabPaths, record: LabRecord): void => writeJson(paths.record, record);
+
+export async function newRecord(o: LabOptions): Promise<LabRecord> {
+  const nodes = Array.from({ length: o.nodes }, (_, index) => ({ name: nodeName(index), address: nodeAddress(index) }));
+  const ports: Record<string, number> = {};
+  const taken = new Set<number>();
+  for (const user of ['nats', 'api', ...services, ...nodes.map((node) => agentName(node.name))]) {
+    let port = await freePort();
+    while (taken.has(port)) port = await freePort();
+    taken.add(port);
+    ports[user] = port;
+  }
+  return { name: o.name, createdAt: new Date().toISOString(), phase: 'starting', domains: o.domains, project: o.project, nodes, ports, ...(o.owner === undefined ? {} : { owner: o.owner }) };
+}
+
+export interface Secrets {
+  readonly services: Readonly<Record<string, string>>;
+  /** One credential of each domain, for programs that speak to the bus themselves. */
+  readonly domains: Readonly<Record<string, string>>;
+  readonly nodes: Readonly<Record<string, string>>;
+  readonly token: string;
+}
+export const tenantCredential = 'operator';
+
+export function newSecrets(record: LabRecord): Secrets {
+  const each = (names: readonly string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, randomBytes(24).toString('base64url')]));
+  return { services: each([...services, 'api']), domains: each(record.domains), nodes: each(record.nodes.map((node) => node.name)), token: randomBytes(32).toString('base64url') };
+}
+
+export function makeFolders(paths: LabPaths, record: LabRecord): void {
+  mkdirSync(labsFolder, { recursive: true, mode: 0o755 });
+  for (const folder of [paths.dir, paths.secrets, paths.logs, paths.processes, paths.pids, paths.run, paths.bpf, paths.data('nats')]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const name of [...services, ...record.nodes.map((node) => agentName(node.name))]) mkdirSync(paths.data(name), { recursive: true, mode: 0o700 });
+}
+
+export const labsOnThisMachine = (): LabRecord[] =>
+  (existsSync(labsFolder) ? readdirSync(labsFolder) : []).map((name) => readRecord(labPaths(name))).filter((record) => record !== undefined);
