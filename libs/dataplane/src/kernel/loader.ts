@@ -1,0 +1,170 @@
+/** The object into the kernel: maps of a former process are taken over by their pins, the rest is created and pinned. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { KernelError, type Limits } from './kernel.ts';
+import { closeFd, errnoName, failed, isBpffs, mountBpffs } from './libc.ts';
+import { type Handle, libbpf } from './libbpf.ts';
+
+export const OBJECT_PATH = join(import.meta.dirname, '../../bpf/osier.bpf.o');
+
+/** Part of every pin path: maps of another layout are never taken over by mistake. */
+export const SCHEMA = 'v1';
+
+export const MAPS = [
+  'config',
+  'revisions',
+  'endpoints',
+  'addresses',
+  'policy',
+  'rules',
+  'identities',
+  'policies',
+  'conntrack',
+  'denials',
+  'drops',
+  'lost',
+  'flows',
+] as const;
+export type MapName = (typeof MAPS)[number];
+
+const PROGRAMS = ['from_endpoint', 'to_endpoint', 'from_vxlan', 'collect'] as const;
+export type ProgramName = (typeof PROGRAMS)[number];
+
+export interface MapShape {
+  keySize: number;
+  valueSize: number;
+  maxEntries: number;
+}
+
+export interface Loaded {
+  object: Handle;
+  restored: boolean;
+  maps: Record<MapName, number>;
+  shapes: Record<MapName, MapShape>;
+  programs: Record<ProgramName, number>;
+}
+
+/** Mounts a bpffs at `path` (made if absent) unless it lies on one already. */
+export function ensureBpffs(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (!isBpffs(path)) mountBpffs(path);
+}
+
+export function checkPrerequisites(): void {
+  if (process.geteuid?.() !== 0 && !process.env['OSIER_ALLOW_NON_ROOT']) {
+    throw new KernelError('not-privileged', 'this process is not root', 'process', 'Run as root (sudo), or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN and OSIER_ALLOW_NON_ROOT=1.');
+  }
+  if (!existsSync('/sys/kernel/btf/vmlinux')) {
+    throw new KernelError('btf-missing', 'this kernel has no BTF', '/sys/kernel/btf/vmlinux', 'Use a kernel of 5.15 or later built with CONFIG_DEBUG_INFO_BTF (Debian 12 has it).');
+  }
+  libbpf();
+}
+
+function preparePinFolder(pinDir: string): string {
+  let above = pinDir;
+  while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
+  if (!isBpffs(above)) {
+    throw new KernelError('bpffs-missing', 'no BPF file system is mounted there', pinDir, `Call ensureBpffs, or run: mount -t bpf bpf ${above}`);
+  }
+  const folder = join(pinDir, SCHEMA);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+export function shapeOf(fd: number, name: string): MapShape {
+  const info = new Uint8Array(256);
+  const result = libbpf().mapInfo(fd, info, Uint32Array.of(info.length));
+  if (result < 0) throw failed('reading the shape of a map', name, result);
+  const view = new DataView(info.buffer);
+  return { keySize: view.getUint32(8, true), valueSize: view.getUint32(12, true), maxEntries: view.getUint32(16, true) };
+}
+
+function findMap(object: Handle, name: string): Handle {
+  const map = libbpf().findMap(object, name);
+  if (map) return map;
+  throw new KernelError('object-missing', `the object has no map ${name}`, OBJECT_PATH, 'Build the object again: npm run build:bpf.');
+}
+
+/** Returns whether the map was there. */
+function prepareMap(object: Handle, name: MapName, path: string, size: number | undefined): boolean {
+  const bpf = libbpf();
+  const map = findMap(object, name);
+  const pinned = existsSync(path) ? bpf.get(path) : -1;
+  if (pinned < 0) {
+    if (existsSync(path)) throw failed('opening a pin', path, pinned);
+    if (size !== undefined) bpf.setMaxEntries(map, size);
+    return false;
+  }
+  try {
+    const result = bpf.reuseFd(map, pinned);
+    if (result < 0) throw failed('taking over a map', path, result);
+    return true;
+  } finally {
+    closeFd(pinned);
+  }
+}
+
+export function load(pinDir: string, sizes: Partial<Limits>): Loaded {
+  checkPrerequisites();
+  const folder = preparePinFolder(pinDir);
+  const bpf = libbpf();
+  const object = openObject();
+  try {
+    const found = MAPS.filter((name) => prepareMap(object, name, join(folder, name), sizes[name as keyof Limits]));
+    const result = bpf.load(object);
+    if (result < 0) throw explainLoad(result, folder, found.length > 0);
+    const maps = Object.fromEntries(MAPS.map((name) => [name, bpf.mapFd(findMap(object, name))])) as Loaded['maps'];
+    for (const name of MAPS) {
+      if (found.includes(name)) continue;
+      const pinned = bpf.pin(maps[name], join(folder, name));
+      if (pinned < 0) throw failed('pinning', join(folder, name), pinned);
+    }
+    const shapes = Object.fromEntries(MAPS.map((name) => [name, shapeOf(maps[name], name)])) as Loaded['shapes'];
+    const programs = Object.fromEntries(PROGRAMS.map((name) => [name, programFd(object, name)])) as Loaded['programs'];
+    return { object, restored: found.length > 0, maps, shapes, programs };
+  } catch (error) {
+    bpf.closeObject(object);
+    throw error;
+  }
+}
+
+function openObject(): Handle {
+  const object = libbpf().openObject(OBJECT_PATH, null);
+  if (object) return object;
+  throw new KernelError('object-missing', 'the BPF object cannot be read', OBJECT_PATH, 'Restore it from the release, or build it: npm run build:bpf.');
+}
+
+function programFd(object: Handle, name: ProgramName): number {
+  const program = libbpf().findProgram(object, name);
+  if (program) return libbpf().programFd(program);
+  throw new KernelError('object-missing', `the object has no program ${name}`, OBJECT_PATH, 'Build the object again: npm run build:bpf.');
+}
+
+const LOG_BYTES = 1 << 20;
+const LOG_LINES = 12;
+
+/** libbpf says only a number: load once more with a log to learn why. */
+function explainLoad(result: number, folder: string, reused: boolean): KernelError {
+  const name = errnoName(result);
+  if (name === 'EPERM') return failed('loading the programs', OBJECT_PATH, result);
+  const log = verifierLog();
+  if (log) return new KernelError('load-failed', `the kernel refused the programs with ${name}: ${log}`, OBJECT_PATH, 'Use a kernel of 5.15 or later, and report this log.');
+  const fix = reused ? `Move traffic away, then delete the pins: rm -r ${folder}` : 'Look at dmesg for the reason.';
+  return new KernelError(reused ? 'pins-incompatible' : 'load-failed', `the object does not load: ${name}`, reused ? folder : OBJECT_PATH, fix);
+}
+
+function verifierLog(): string {
+  const bpf = libbpf();
+  const object = openObject();
+  const logs = PROGRAMS.map((name) => {
+    const buffer = new Uint8Array(LOG_BYTES);
+    const program = bpf.findProgram(object, name);
+    if (program) bpf.setLogBuffer(program, buffer, buffer.length);
+    return buffer;
+  });
+  const result = bpf.load(object);
+  const texts = logs.map((log) => Buffer.from(log.subarray(0, log.indexOf(0))).toString());
+  bpf.closeObject(object);
+  if (result >= 0) return '';
+  return (texts.findLast((text) => text !== '') ?? '').trim().split('\n').slice(-LOG_LINES).join('\n');
+}
