@@ -17,9 +17,11 @@ export const receiptSchema = z.strictObject({
 });
 export type Receipt = z.infer<typeof receiptSchema>;
 
+/** As `enum drop_reason` of libs/dataplane/bpf/records.h; a test of the node agent holds the two lists together. */
 export const dropReasons = [
-  'none', 'policy_denied', 'policy_missing', 'spoofed_source', 'spoofed_tunnel', 'unknown_peer', 'unknown_destination', 'not_local', 'no_connection',
-  'ttl_exceeded', 'fragment', 'unsupported_protocol', 'malformed', 'inactive_endpoint', 'table_full', 'unrelated_icmp', 'sealed',
+  'none', 'policy_denied', 'policy_missing', 'spoofed_source', 'spoofed_tunnel', 'unknown_endpoint', 'inactive_endpoint', 'unknown_peer', 'unknown_destination',
+  'not_local', 'stale_endpoint', 'no_connection', 'no_flow', 'ttl_exceeded', 'fragment', 'ipv6', 'ethertype', 'protocol', 'icmp_type', 'malformed',
+  'arp_ignored', 'sealed', 'conntrack_full', 'not_configured', 'internal',
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
@@ -38,7 +40,7 @@ const decision = z.strictObject({
 /** One conversation as one node saw it start, end, or be denied. */
 export const flowSchema = z.strictObject({
   event: z.enum(['start', 'end', 'denied']),
-  endedBy: z.enum(['fin', 'rst', 'timeout', 'policy']).optional(),
+  endedBy: z.enum(['fin', 'rst', 'timeout', 'policy', 'removed', 'replaced']).optional(),
   at: timeSchema,
   environment: z.string(),
   network: z.string(),
