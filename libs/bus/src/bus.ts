@@ -35,6 +35,7 @@ export interface ConsumerDeclaration {
   readonly stream: string;
   /** Absent: the stream's whole content. */
   readonly filters?: readonly string[];
+  /** Where it begins when it is made; of no effect on one that is there. */
   readonly from?: From;
   readonly ackWaitMs?: number;
   readonly maxAckPending?: number;
@@ -72,24 +73,42 @@ export class BusUnavailable extends Error {
   override readonly name = 'BusUnavailable';
 }
 
+/** The server understood and said no, and will say no again: not allowed, not possible, no such stream. */
+export class BusRefused extends Error {
+  override readonly name = 'BusRefused';
+}
+/** The consumer does not exist (yet, or any more). */
+export class ConsumerMissing extends Error {
+  override readonly name = 'ConsumerMissing';
+}
+
 export interface Bus {
   /** Returns when the stream has stored it. Does not retry. */
   publish(subject: string, data: Uint8Array, options?: PublishOptions): Promise<Published>;
-  /** The last message of a subject (wildcards allowed) in a stream, asked of the stream itself. */
+  /** The last message of a subject (wildcards allowed) in a stream, asked of the stream itself. Throws BusRefused where the stream is missing. */
   last(stream: string, subject: string): Promise<Message | undefined>;
   stream(name: string): Promise<StreamState | undefined>;
 
   /**
    * Fetches from a durable consumer and hands over what came, in stream order, at most `batch` at a time; the next batch comes when `onBatch` has returned.
    * With `declaration` it creates or updates the consumer first; without, the consumer must exist (agents may not create any), and it waits until it does.
-   * Survives the loss of the connection and of the consumer by itself, for ever.
+   * Survives the loss of the connection and of the consumer by itself, for ever. What `onBatch` has not answered when it throws comes again.
+   *
+   * Order: with `declaration`, what an earlier life (this one's or another process') took and did not acknowledge comes first, at once and in its place: the
+   * consumer is set back to what is acknowledged without a gap, so some of it may come twice. Without, such deliveries come only after the consumer's ackWait,
+   * later than their place, and `onGap` says so before the next batch: only a consumer made anew restores the order.
    */
   consume(o: {
     stream: string; durable: string; declaration?: ConsumerDeclaration; batch?: number;
     onBatch: (batch: readonly Delivery[]) => Promise<void>;
     onProblem?: (problem: Error) => void;
+    onGap?: () => void;
   }): Promise<Consumption>;
-  /** Reads a stream without leaving anything behind, until the caller stops iterating or `signal` aborts; ends at the last message of now unless `follow`. */
+  /**
+   * Reads a stream in its order, each message once, without leaving anything behind, until the caller stops iterating or `signal` aborts; ends at the last
+   * message of now unless `follow`. With `follow` it survives the loss of the connection: who keeps the last sequence that he has dealt with needs no durable
+   * consumer to go on from there.
+   */
   read(o: { stream: string; filters?: readonly string[]; from?: From; follow?: boolean; signal?: AbortSignal }): AsyncIterable<Message>;
 
   /** Makes the streams of the contracts where they are missing, and brings their settings up to date. Keeps what is in them. */
@@ -100,7 +119,7 @@ export interface Bus {
   deleteConsumer(stream: string, durable: string): Promise<void>;
   purge(stream: string, subject: string): Promise<void>;
 
-  /** Request and reply. Throws BusUnavailable when nobody answers in time. */
+  /** Request and reply. Throws BusUnavailable when nobody answers in time, BusRefused with the answerer's message when its `answer` threw. */
   request(subject: string, data: Uint8Array, o?: { headers?: Headers; timeoutMs?: number }): Promise<{ data: Uint8Array; headers: Headers }>;
   respond(pattern: string, queue: string, answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array; headers?: Headers }>): Promise<{ stop(): Promise<void> }>;
 

@@ -1,0 +1,148 @@
+import type { Msg } from '@nats-io/nats-core';
+import { type Bus, BusRefused, BusUnavailable, type ConsumerDeclaration, type Consumption, NotStored, type Published, WrongLastSequence } from './bus.ts';
+import { consumeWith } from './consume.ts';
+import { type ApiError, apiCodes, hasCode, JetStreamRefused, jetStreamApi } from './jetstream/api.ts';
+import { type ConnectOptions, type Connection, openConnection } from './jetstream/connection.ts';
+import { type Consumers, consumersOf } from './jetstream/consumers.ts';
+import { explain } from './jetstream/errors.ts';
+import { fromNats, fromStored, toNats } from './jetstream/headers.ts';
+import { Puller } from './jetstream/pull.ts';
+import { readStream } from './jetstream/read.ts';
+import { streamsOf } from './jetstream/streams.ts';
+
+/** Milliseconds. */
+const publishTimeout = 5_000;
+const requestTimeout = 5_000;
+/** Header of an answer that is a failure, as NATS services do it (NATS ADR-32). */
+const errorHeader = 'Nats-Service-Error';
+
+/** The bus over a NATS server. Returns when connected; waits for ever for a server that is not there yet. */
+export async function connectBus(o: ConnectOptions): Promise<Bus> {
+  const connection = await openConnection(o);
+  const api = jetStreamApi(() => connection.ready());
+  const streams = streamsOf(api);
+  const consumers = consumersOf(api);
+  const consumptions = new Set<Consumption>();
+  return {
+    publish: (subject, data, options = {}) => publish(connection, subject, data, options),
+    last: async (stream, subject) => {
+      try {
+        const { message } = await api<{ message: Stored }>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
+        return { stream, subject: message.subject, sequence: message.seq, data: Buffer.from(message.data ?? '', 'base64'), headers: fromStored(message.hdrs), storedAt: Date.parse(message.time) };
+      } catch (error) {
+        if (hasCode(error, apiCodes.noMessage)) return undefined;
+        throw error;
+      }
+    },
+    stream: (name) => streams.state(name),
+    consume: async (request) => {
+      const consumption = await consume(connection, consumers, request, o.inboxPrefix);
+      consumptions.add(consumption);
+      return {
+        stop: async () => {
+          consumptions.delete(consumption);
+          await consumption.stop();
+        },
+      };
+    },
+    read: (request) => readStream(connection, consumers, streams, request, o.inboxPrefix),
+    ensureStreams: () => streams.ensure(),
+    ensureConsumer: (durable, declaration) => consumers.ensure(durable, declaration, false),
+    consumer: (stream, durable) => consumers.state(stream, durable),
+    consumers: (stream) => consumers.list(stream),
+    deleteConsumer: (stream, durable) => consumers.remove(stream, durable),
+    purge: (stream, subject) => streams.purge(stream, subject),
+    request: (subject, data, options = {}) => request(connection, subject, data, options),
+    respond: async (pattern, queue, answer) => respond(connection, pattern, queue, answer),
+    get connected() { return connection.connected(); },
+    close: async () => {
+      await Promise.all([...consumptions].map((consumption) => consumption.stop()));
+      await connection.close();
+    },
+  };
+}
+
+interface Stored { readonly subject: string; readonly seq: number; readonly data?: string; readonly hdrs?: string; readonly time: string }
+type Options<K extends 'publish' | 'request'> = NonNullable<Parameters<Bus[K]>[2]>;
+
+async function publish(connection: Connection, subject: string, data: Uint8Array, o: Options<'publish'>): Promise<Published> {
+  const timeout = o.timeoutMs ?? publishTimeout;
+  const expected = o.expectedLastSubjectSequence;
+  const headers = toNats({ ...o.headers, ...(expected === undefined ? {} : { 'Nats-Expected-Last-Subject-Sequence': String(expected) }) });
+  const nats = await connection.ready(timeout);
+  let answer: Msg;
+  try {
+    answer = await nats.request(subject, data, { timeout, ...(headers === undefined ? {} : { headers }) });
+  } catch (error) {
+    throw explain(error, subject, () => new NotStored(`no stream takes ${subject}`));
+  }
+  const ack = acknowledgement(answer, subject);
+  if (ack.error === undefined) return { stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate ?? false };
+  const code = ack.error.err_code;
+  if (code === apiCodes.wrongLastSequence || code === apiCodes.wrongLastSequenceUnknown) throw new WrongLastSequence(`${subject}: ${ack.error.description}, not ${expected}`);
+  if (ack.error.code === 503) throw new BusUnavailable(`${subject}: ${ack.error.description}`);
+  throw new JetStreamRefused(ack.error, subject);
+}
+
+type PubAck = { stream: string; seq: number; duplicate?: boolean; error?: ApiError };
+function acknowledgement(answer: Msg, subject: string): PubAck {
+  try {
+    const ack = answer.json<PubAck>();
+    if (ack.error !== undefined || (typeof ack.stream === 'string' && typeof ack.seq === 'number')) return ack;
+  } catch {
+    // Not JSON: somebody who is no stream answered.
+  }
+  throw new NotStored(`${subject}: something answered that is no stream`);
+}
+
+function consume(connection: Connection, consumers: Consumers, o: Parameters<Bus['consume']>[0], inboxPrefix?: string): Promise<Consumption> {
+  const { declaration } = o;
+  // A consumer of somebody else has to begin with its first delivery for us.
+  const puller = new Puller({ connection, stream: o.stream, consumer: o.durable, inboxPrefix, ...(declaration === undefined ? { lastOrdinal: 0, onGap: o.onGap } : {}) });
+  const ensure = async (ours: ConsumerDeclaration): Promise<void> => {
+    await consumers.ensure(o.durable, ours, true);
+    puller.restart(undefined);
+  };
+  return consumeWith(
+    {
+      pull: (batch, signal) => puller.pull(Math.min(batch, declaration?.maxAckPending ?? batch), signal),
+      close: () => puller.close(),
+      ...(declaration === undefined ? {} : { ensure: () => ensure(declaration) }),
+    },
+    o,
+    (error) => error instanceof BusRefused && !hasCode(error, apiCodes.streamNotFound),
+  );
+}
+
+async function request(connection: Connection, subject: string, data: Uint8Array, o: Options<'request'>): ReturnType<Bus['request']> {
+  const timeout = o.timeoutMs ?? requestTimeout;
+  const headers = toNats(o.headers);
+  const nats = await connection.ready(timeout);
+  let answer: Msg;
+  try {
+    answer = await nats.request(subject, data, { timeout, ...(headers === undefined ? {} : { headers }) });
+  } catch (error) {
+    throw explain(error, subject, () => new BusUnavailable(`nobody answers on ${subject}`));
+  }
+  const given = fromNats(answer.headers);
+  const failure = given[errorHeader];
+  if (failure !== undefined) throw new BusRefused(failure);
+  return { data: answer.data, headers: given };
+}
+
+function respond(connection: Connection, pattern: string, queue: string, answer: Parameters<Bus['respond']>[2]): { stop(): Promise<void> } {
+  const reply = async (message: Msg): Promise<void> => {
+    try {
+      const { data, headers } = await answer({ subject: message.subject, data: message.data, headers: fromNats(message.headers) });
+      const made = toNats(headers);
+      message.respond(data, made === undefined ? {} : { headers: made });
+    } catch (error) {
+      const made = toNats({ [errorHeader]: oneLine(error), 'Nats-Service-Error-Code': '500' });
+      message.respond(undefined, made === undefined ? {} : { headers: made });
+    }
+  };
+  const subscription = connection.nats.subscribe(pattern, { queue, callback: (error, message) => void (error === null ? reply(message) : undefined) });
+  return { stop: () => subscription.drain() };
+}
+
+const oneLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).replace(/[\r\n]+/g, ' ').slice(0, 500) || 'failed';

@@ -1,0 +1,106 @@
+import type { NatsConnection, Status } from '@nats-io/nats-core';
+import { connect } from '@nats-io/transport-node';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BusRefused, BusUnavailable } from '../bus.ts';
+import { isAuthorization, reasonOf } from './errors.ts';
+
+export interface ConnectOptions {
+  /** `nats://host:port`, several separated by commas. */
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  /** How the connection is called in the server's lists and logs. */
+  readonly name: string;
+  readonly inboxPrefix?: string;
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Milliseconds to keep trying for the first connection; absent: for ever. */
+  readonly patienceMs?: number;
+  readonly onStatus?: (status: { readonly state: 'waiting' | 'connected' | 'disconnected' | 'error'; readonly reason: string }) => void;
+}
+
+export interface Connection {
+  readonly nats: NatsConnection;
+  readonly connected: () => boolean;
+  /** The connection once it stands; BusUnavailable if it does not in time. */
+  ready(timeoutMs?: number): Promise<NatsConnection>;
+  /** Aborts whatever waits on the connection that is now lost. */
+  lost(): AbortSignal;
+  close(): Promise<void>;
+}
+
+/** Milliseconds. */
+const retryEvery = 250;
+const defaultReadyTimeout = 5_000;
+
+/** Connects, and stays so for ever. Throws only when the server refuses the user, or `patienceMs` is over. */
+export async function openConnection(o: ConnectOptions): Promise<Connection> {
+  const nats = await first(o);
+  const target = `${o.url} as ${o.user}`;
+  let up = true;
+  let loss = new AbortController();
+  const waiting = new Set<() => void>();
+  const say = (state: 'connected' | 'disconnected' | 'error', reason: string): void => o.onStatus?.({ state, reason });
+
+  const follow = (status: Status): void => {
+    if (status.type === 'disconnect') {
+      up = false;
+      loss.abort();
+      say('disconnected', `lost ${target}`);
+    } else if (status.type === 'reconnect') {
+      up = true;
+      loss = new AbortController();
+      for (const wake of waiting) wake();
+      waiting.clear();
+      say('connected', target);
+    } else if (status.type === 'error') say('error', reasonOf(status.error));
+  };
+  void (async () => {
+    for await (const status of nats.status()) follow(status);
+    up = false;
+    loss.abort();
+  })();
+  say('connected', target);
+
+  return {
+    nats,
+    connected: () => up && !nats.isClosed(),
+    lost: () => loss.signal,
+    ready: async (timeoutMs = defaultReadyTimeout) => {
+      if (nats.isClosed()) throw new BusUnavailable(`the connection to ${o.url} was closed`);
+      if (up) return nats;
+      let wake = (): void => undefined;
+      const again = new Promise<void>((resolve) => (wake = resolve));
+      waiting.add(wake);
+      const timer = setTimeout(wake, timeoutMs);
+      await again;
+      clearTimeout(timer);
+      waiting.delete(wake);
+      if (!up) throw new BusUnavailable(`not connected to ${target}: trying again all the time`);
+      return nats;
+    },
+    close: async () => {
+      await nats.drain().catch(() => undefined);
+      await nats.close();
+    },
+  };
+}
+
+async function first(o: ConnectOptions): Promise<NatsConnection> {
+  const until = o.patienceMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.patienceMs;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await connect({
+        servers: o.url.split(','), user: o.user, pass: o.password, name: o.name,
+        reconnect: true, maxReconnectAttempts: -1, reconnectTimeWait: retryEvery, reconnectJitter: 100, ignoreAuthErrorAbort: true,
+        pingInterval: 10_000, maxPingOut: 2, timeout: 5_000,
+        ...(o.inboxPrefix === undefined ? {} : { inboxPrefix: o.inboxPrefix }),
+        ...(o.tls === undefined ? {} : { tls: { ...o.tls } }),
+      });
+    } catch (error) {
+      if (isAuthorization(error)) throw new BusRefused(`${o.url} does not know the user ${o.user}, or the password is another: check the credentials file`);
+      if (Date.now() > until) throw new BusUnavailable(`cannot connect to ${o.url}: ${reasonOf(error)}; check that nats-server runs there`);
+      if (attempt === 0) o.onStatus?.({ state: 'waiting', reason: `cannot connect to ${o.url} yet: ${reasonOf(error)}` });
+      await sleep(retryEvery);
+    }
+  }
+}
