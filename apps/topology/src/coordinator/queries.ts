@@ -1,0 +1,57 @@
+import { none } from '@osier/contracts/names';
+import type { NodeView } from '@osier/contracts/queries';
+import { parseStateSubject } from '@osier/contracts/subjects';
+import { coveredBy, interestOf } from '@osier/domain/topology/interest';
+import { enforcementOf, silentAfterMs, type Standing } from '@osier/domain/topology/enforcement';
+import type { QueryAnswer } from '@osier/runtime/companion';
+import type { Heartbeat } from './barrier.ts';
+import type { Receipts } from './receipts.ts';
+import type { View } from './view.ts';
+
+export interface QueryDeps { readonly view: View; readonly receipts: Receipts; readonly heartbeat: Heartbeat; now(): number }
+
+/** Milliseconds to wait until the coordinator itself has read what it is asked about. */
+const readWithinMs = 2_000;
+
+export function standings({ view, receipts }: Pick<QueryDeps, 'view' | 'receipts'>): Standing[] {
+  return [...view.nodes.values()].map(({ document }) => {
+    const told = view.told.get(document.id);
+    return {
+      name: document.name, wanted: interestOf(document.id, view.networksOn(document.name)), receipt: receipts.of(document.name),
+      ...(told ? { told: { filters: told.interest.filters, revision: told.revision } } : {}),
+    };
+  });
+}
+
+/** Which nodes have confirmed. A tenant's question is answered for what is in its scope only. Whoever asks waits, so the next barrier comes soon. */
+export const enforcementQuery = (deps: QueryDeps): QueryAnswer<'topology.enforcement'> => async ({ changes }, scope) => {
+  const mine = changes.filter((c) => within(scope, c.subject));
+  const revision = Math.max(0, ...mine.map((c) => c.revision));
+  const read = await deps.view.reached(revision, readWithinMs);
+  const answer = enforcementOf(mine, standings(deps), { incarnation: deps.heartbeat.incarnation, now: deps.now() });
+  if (answer.state !== 'enforced') deps.heartbeat.nudge();
+  return read ? answer : { ...answer, state: 'waiting' };
+};
+
+function within(scope: { domain: string; project: string }, subject: string): boolean {
+  const at = parseStateSubject(subject);
+  return at !== undefined && (scope.domain === none || scope.domain === at.domain) && (scope.project === none || scope.project === at.project);
+}
+
+export const nodesQuery = (deps: QueryDeps): QueryAnswer<'topology.nodes'> => async () => ({
+  nodes: [...deps.view.nodes.values()].map(({ document }) => nodeView(deps, document.id)).sort((a, b) => (a.name < b.name ? -1 : 1)),
+});
+
+function nodeView({ view, receipts, now }: QueryDeps, id: string): NodeView {
+  const { document } = view.nodes.get(id) as NonNullable<ReturnType<View['nodes']['get']>>;
+  const receipt = receipts.of(document.name);
+  const filters = [...interestOf(id, view.networksOn(document.name)), ...(view.told.get(id)?.interest.filters ?? [])];
+  const revision = receipt?.revision ?? 0;
+  const behind = [...view.revisions].filter(([subject, at]) => at > revision && coveredBy(filters, subject)).length;
+  const { receivedAt, ...said } = receipt ?? { receivedAt: 0 };
+  const state = !receipt ? 'never-seen' : now() - receivedAt > silentAfterMs ? 'silent' : behind > 0 ? 'behind' : 'ready';
+  return {
+    id, name: document.name, tunnelEndpoint: document.spec.tunnelEndpoint, revision, behind, endpoints: view.endpointsOn(document.name), state,
+    ...(receipt ? { lastReceiptAt: new Date(receivedAt).toISOString(), receipt: said as NonNullable<NodeView['receipt']> } : {}),
+  };
+}

@@ -1,0 +1,49 @@
+import type { Enforcement } from '@osier/contracts/queries';
+import type { Receipt } from '@osier/contracts/telemetry';
+import { coveredBy } from './interest.ts';
+
+/** Milliseconds without a receipt after which a node counts as silent: three idle barriers. */
+export const silentAfterMs = 30_000;
+
+/** What topology knows of a node's agent. */
+export interface Standing {
+  readonly name: string;
+  /** What its endpoints need it to hear of. */
+  readonly wanted: readonly string[];
+  /** What it has been told, and the revision of the document that told it: receipts below that may lack what was told newly. */
+  readonly told?: { readonly filters: readonly string[]; readonly revision: number } | undefined;
+  readonly receipt?: (Receipt & { readonly receivedAt: number }) | undefined;
+}
+export interface Change { readonly kind: string; readonly id: string; readonly subject: string; readonly revision: number }
+/** `incarnation`: of CHANGES now; a receipt of another one counts other revisions. */
+export interface Moment { readonly incarnation: string; readonly now: number }
+
+export function enforcementOf(changes: readonly Change[], nodes: readonly Standing[], moment: Moment): Enforcement {
+  const views = nodes.flatMap((node) => {
+    const mine = changes.filter((c) => concerns(node, c.subject));
+    return mine.length === 0 ? [] : [viewOf(node, mine, moment)];
+  });
+  const state = views.length === 0 ? 'none' : views.every((v) => v.enforced) ? 'enforced' : 'waiting';
+  return { state, revision: Math.max(0, ...changes.map((c) => c.revision)), nodes: views };
+}
+
+export const concerns = (node: Standing, subject: string): boolean => coveredBy(node.wanted, subject) || coveredBy(node.told?.filters ?? [], subject);
+
+function viewOf(node: Standing, changes: readonly Change[], moment: Moment): Enforcement['nodes'][number] {
+  const why = obstacle(node, changes, moment);
+  const receipt = node.receipt;
+  return { node: node.name, enforced: why === undefined, revision: receipt?.revision ?? 0, ...(receipt ? { readBackAt: receipt.readBackAt } : {}), ...(why === undefined ? {} : { why }) };
+}
+
+/** Why a receipt does not prove these changes yet; undefined where it does. */
+function obstacle({ told, receipt }: Standing, changes: readonly Change[], { incarnation, now }: Moment): string | undefined {
+  if (!told && !receipt) return 'its agent has never said anything: is it running?';
+  const silence = receipt && now - receipt.receivedAt > silentAfterMs ? `; silent for ${Math.round((now - receipt.receivedAt) / 1000)} s, is its agent running?` : '';
+  if (!receipt) return 'its agent has started, and has not confirmed anything yet';
+  if (receipt.incarnation !== incarnation) return `its last confirmation belongs to another incarnation of the stream${silence}`;
+  if (!told || changes.some((c) => !coveredBy(told.filters, c.subject))) return `it is just being told of this${silence}`;
+  const needed = Math.max(told.revision, ...changes.map((c) => c.revision));
+  if (receipt.revision < needed) return `it has confirmed revision ${receipt.revision}, and ${needed} is needed${silence}`;
+  const pending = receipt.pending.find((p) => changes.some((c) => c.id === p.id));
+  return pending && `it could not put ${pending.kind} ${pending.path} into force: ${pending.reason}`;
+}
