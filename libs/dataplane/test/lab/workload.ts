@@ -1,0 +1,159 @@
+/**
+ * A workload for tests: runs inside a namespace, takes one request per IPC message and answers each with the same id.
+ * Its servers echo what they get; a client reports what came back.
+ */
+import dgram from 'node:dgram';
+import net from 'node:net';
+import koffi from 'koffi';
+
+export type Request =
+  | { kind: 'tcp-listen' | 'udp-listen'; port: number }
+  | { kind: 'tcp' | 'udp'; host: string; port: number; text: string; timeout: number; from?: number }
+  | { kind: 'open'; host: string; port: number }
+  | { kind: 'say'; text: string; timeout: number }
+  | { kind: 'ping'; host: string; ttl?: number; timeout: number }
+  | { kind: 'send-raw'; domain: number; protocol: number; address: number[]; bytes: number[] };
+
+export interface Answer {
+  ok: boolean;
+  text: string;
+}
+
+type Handler<K extends Request['kind']> = (request: Extract<Request, { kind: K }>) => Promise<Answer>;
+
+function once(act: (done: (answer: Answer) => void) => void, timeout: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve({ ok: false, text: 'timeout' }), timeout);
+    act((answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    });
+  });
+}
+
+let open: net.Socket | undefined;
+
+const tcpListen: Handler<'tcp-listen'> = ({ port }) =>
+  new Promise((resolve) => {
+    const server = net.createServer((socket) => socket.on('error', () => {}).pipe(socket));
+    server.listen(port, '0.0.0.0', () => resolve({ ok: true, text: 'listening' }));
+  });
+
+const udpListen: Handler<'udp-listen'> = ({ port }) =>
+  new Promise((resolve) => {
+    const socket = dgram.createSocket('udp4');
+    socket.on('message', (bytes, from) => socket.send(bytes, from.port, from.address));
+    socket.bind(port, () => resolve({ ok: true, text: 'listening' }));
+  });
+
+const tcp: Handler<'tcp'> = async ({ host, port, text, timeout, from }) => {
+  const options = from === undefined ? { host, port } : { host, port, localPort: from };
+  const socket = net.connect(options);
+  const answer = await once((done) => {
+    socket.on('connect', () => socket.write(text));
+    socket.on('data', (bytes) => done({ ok: bytes.toString() === text, text: bytes.toString() }));
+    socket.on('error', (error) => done({ ok: false, text: error.message }));
+  }, timeout);
+  await new Promise<void>((resolve) => {
+    socket.on('close', () => resolve());
+    if (answer.ok) socket.end();
+    else socket.destroy();
+  });
+  return answer;
+};
+
+const udp: Handler<'udp'> = async ({ host, port, text, timeout, from }) => {
+  const socket = dgram.createSocket('udp4');
+  const answer = await once((done) => {
+    socket.on('message', (bytes) => done({ ok: bytes.toString() === text, text: bytes.toString() }));
+    socket.on('error', (error) => done({ ok: false, text: error.message }));
+    // connected, so that an ICMP error about it comes back
+    socket.bind(from ?? 0, () => socket.connect(port, host, () => socket.send(text)));
+  }, timeout);
+  socket.close();
+  return answer;
+};
+
+const openConnection: Handler<'open'> = ({ host, port }) =>
+  once((done) => {
+    open = net.connect({ host, port });
+    open.on('connect', () => done({ ok: true, text: 'open' }));
+    open.on('error', (error) => done({ ok: false, text: error.message }));
+  }, 2000);
+
+/** Says something on the connection that `open` made. */
+const say: Handler<'say'> = ({ text, timeout }) =>
+  once((done) => {
+    open?.removeAllListeners('data').on('data', (bytes) => done({ ok: true, text: bytes.toString() }));
+    open?.write(text);
+  }, timeout);
+
+const libc = koffi.load('libc.so.6');
+const socketCall = libc.func('int socket(int domain, int type, int protocol)');
+const sendto = libc.func('int64_t sendto(int fd, const void *bytes, size_t size, int flags, const void *address, uint32_t length)');
+const recv = libc.func('int64_t recv(int fd, _Out_ void *bytes, size_t size, int flags)');
+const close = libc.func('int close(int fd)');
+const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t size)');
+
+const AF_INET = 2;
+const SOCK_RAW = 3;
+const MSG_DONTWAIT = 0x40;
+const IP_TTL = 2;
+
+function checksum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += (bytes[at]! << 8) | (bytes[at + 1] ?? 0);
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return ~sum & 0xffff;
+}
+
+const ping: Handler<'ping'> = async ({ host, ttl, timeout }) => {
+  const fd: number = socketCall(AF_INET, SOCK_RAW, 1);
+  if (fd < 0) return { ok: false, text: 'no raw socket' };
+  if (ttl !== undefined) setsockopt(fd, 0, IP_TTL, Uint8Array.of(ttl, 0, 0, 0), 4);
+  const id = process.pid & 0xffff;
+  const echo = Uint8Array.of(8, 0, 0, 0, id >> 8, id & 0xff, 0, 1, ...new TextEncoder().encode('osier-ping'));
+  const sum = checksum(echo);
+  echo[2] = sum >> 8;
+  echo[3] = sum & 0xff;
+  sendto(fd, echo, echo.length, 0, Uint8Array.of(AF_INET, 0, 0, 0, ...host.split('.').map(Number), 0, 0, 0, 0, 0, 0, 0, 0), 16);
+  const answer = { ok: false, text: 'timeout' };
+  for (const end = Date.now() + timeout; Date.now() < end && !answer.ok; ) {
+    const bytes = new Uint8Array(256);
+    const length = Number(recv(fd, bytes, bytes.length, MSG_DONTWAIT));
+    if (length >= 28 && bytes[20] === 0 && bytes[24] === id >> 8 && bytes[25] === (id & 0xff)) {
+      Object.assign(answer, { ok: true, text: `ttl ${bytes[8]}` });
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  close(fd);
+  return answer;
+};
+
+/** Bytes as they are: AF_PACKET (17) frames through an ifindex, or AF_INET raw packets. `address` is the sockaddr. */
+const sendRaw: Handler<'send-raw'> = ({ domain, protocol, address, bytes }) => {
+  const fd: number = socketCall(domain, SOCK_RAW, protocol);
+  const sent = Number(sendto(fd, Uint8Array.from(bytes), bytes.length, 0, Uint8Array.from(address), address.length));
+  close(fd);
+  return Promise.resolve({ ok: sent === bytes.length, text: String(sent) });
+};
+
+const HANDLERS = {
+  'tcp-listen': tcpListen,
+  'udp-listen': udpListen,
+  tcp,
+  udp,
+  open: openConnection,
+  say,
+  ping,
+  'send-raw': sendRaw,
+};
+
+if (process.send) {
+  process.on('message', (message: { id: number; request: Request }) => {
+    const handler = HANDLERS[message.request.kind] as (request: Request) => Promise<Answer>;
+    void handler(message.request).then((answer) => process.send?.({ id: message.id, answer }));
+  });
+  process.on('disconnect', () => process.exit(0));
+}
