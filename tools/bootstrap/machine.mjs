@@ -10,8 +10,8 @@ export function checkMachine() {
   if (process.platform !== 'linux') {
     throw new SetupError(`Osier needs Linux, this is ${process.platform}`, 'run it in a Linux virtual machine (Debian 12 or newer)');
   }
-  if (process.arch !== 'x64' && process.arch !== 'arm64') {
-    throw new SetupError(`Osier runs on x64 and arm64, this is ${process.arch}`, 'use an x64 or arm64 machine');
+  if (process.arch !== 'x64') {
+    throw new SetupError(`Osier has been built and tested on x64 only, this is ${process.arch}`, 'use an x64 machine');
   }
   const major = Number(process.versions.node.split('.')[0]);
   if (major < NODE_MINIMUM) {

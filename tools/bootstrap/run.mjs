@@ -73,7 +73,6 @@ export async function step(title, work) {
 
 /** True when a shared library is in one of the folders the loader looks in. */
 export function hasLibrary(name) {
-  const machine = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
-  const folders = [`/usr/lib/${machine}`, `/lib/${machine}`, '/usr/lib64', '/lib64', '/usr/lib', '/usr/local/lib'];
+  const folders = ['/usr/lib/x86_64-linux-gnu', '/lib/x86_64-linux-gnu', '/usr/lib64', '/lib64', '/usr/lib', '/usr/local/lib'];
   return folders.some((folder) => existsSync(join(folder, name)));
 }
