@@ -135,6 +135,7 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
           outbox.set(++lastRow, { type: 'state', id, version: row.document.version });
         }
         for (const entry of others) outbox.set(++lastRow, entry);
+        for (const [id, row] of known.rows) known.rows.set(id, { ...row, revision: 0 });
         return own.rows.size;
       }),
     pruneInbox: async (before) => {

@@ -65,7 +65,10 @@ export interface Store {
   outgoing(limit: number): Promise<Outgoing[]>;
   /** Records where each was published, and forgets that it was to be. */
   published(items: readonly { item: Outgoing; revision: number }[]): Promise<void>;
-  /** Marks the current document of every entity, tombstones too, to be published anew, as if nothing ever had been. Returns their number. */
+  /**
+   * For a CHANGES that is not the one it published to: marks the current document of every entity, tombstones too, to be published
+   * anew, as if nothing ever had been, and lets whatever comes replace what it knows of others. Returns the number of entities.
+   */
   republishAll(): Promise<number>;
   /** Forgets which intents were handled before this time, in milliseconds since the epoch. */
   pruneInbox(before: number): Promise<void>;

@@ -47,6 +47,7 @@ export async function enqueueAll(sql: Sql): Promise<number> {
   const entities = await sql.selectFrom('entities').select(['id', 'version', 'published_revision']).orderBy('published_revision').orderBy('id').execute();
   await sql.deleteFrom('outbox').execute();
   await sql.updateTable('entities').set({ published_revision: 0 }).execute();
+  await sql.updateTable('known').set({ revision: 0 }).execute();
   const states: OutboxEntry[] = [...entities.filter((e) => e.published_revision > 0), ...entities.filter((e) => e.published_revision === 0)]
     .map(({ id, version }) => ({ type: 'state', id, version }));
   await writeOutbox(sql, states);

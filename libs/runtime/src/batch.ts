@@ -1,0 +1,110 @@
+import type { Store, UnitOfWork } from '@osier/store/store';
+import type { Log } from '@osier/telemetry/log';
+import { NeedsCatchUp } from './context.ts';
+
+/** How a kind of work is done: intents, outcomes of children, deadlines, changes of others. */
+export interface Work<T> {
+  /** Names an item in logs, and counts its failures. */
+  key(item: T): string;
+  /** Must have no effect but through `unit`: it may be done again. `caughtUp`: what is known is as new as when the batch came. */
+  one(unit: UnitOfWork, item: T, caughtUp: boolean): Promise<void>;
+  /** After `attempts` failures: ends it in a way that is known to whoever waits for it. */
+  giveUp(unit: UnitOfWork, item: T, error: Error): Promise<void>;
+  done(item: T): void;
+  /** Try it again after so many milliseconds. */
+  later(item: T, delayMs: number): void;
+}
+
+export const attempts = 5;
+const retryDelay = (failures: number): number => Math.min(200 * 2 ** failures, 5_000);
+const temporaryDelay = 1_000;
+/** Failures of more items than these are forgotten first: a count only decides when to give up. */
+const rememberedFailures = 10_000;
+
+/**
+ * Does a batch in one transaction (group commit). If that fails, one by one, so that the item that fails is found; that one is
+ * tried again later, and given up after a few attempts. Nothing is reported as done before it is committed.
+ */
+export class Batches<T> {
+  readonly #failures = new Map<string, number>();
+  readonly #store: Store;
+  readonly #work: Work<T>;
+  readonly #catchUp: () => Promise<void>;
+  readonly #log: Log;
+
+  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log }) {
+    this.#store = options.store;
+    this.#work = options.work;
+    this.#catchUp = options.catchUp;
+    this.#log = options.log;
+  }
+
+  async handle(items: readonly T[]): Promise<void> {
+    try {
+      await this.#together(items);
+    } catch (error) {
+      if (isTemporary(error)) {
+        this.#log.warn({ err: error, items: items.length }, 'put off; it will be tried again');
+        for (const item of items) this.#work.later(item, temporaryDelay);
+        return;
+      }
+      if (items.length > 1) this.#log.debug({ err: error, items: items.length }, 'a batch failed; doing its items one by one');
+      for (const item of items) await this.#alone(item);
+      return;
+    }
+    for (const item of items) this.#finished(item);
+  }
+
+  async #together(items: readonly T[]): Promise<void> {
+    const run = (caughtUp: boolean) =>
+      this.#store.transaction(async (unit) => {
+        for (const item of items) await this.#work.one(unit, item, caughtUp);
+      });
+    try {
+      await run(false);
+    } catch (error) {
+      if (!(error instanceof NeedsCatchUp)) throw error;
+      await this.#catchUp();
+      await run(true);
+    }
+  }
+
+  async #alone(item: T): Promise<void> {
+    const key = this.#work.key(item);
+    try {
+      await this.#together([item]);
+      this.#finished(item);
+    } catch (error) {
+      const failures = (this.#failures.get(key) ?? 0) + 1;
+      if (this.#failures.size >= rememberedFailures) this.#failures.clear();
+      const temporary = isTemporary(error);
+      if (!temporary) this.#failures.set(key, failures);
+      this.#log.warn({ err: error, item: key, failures }, 'not done; it will be tried again');
+      if (temporary || failures < attempts) return this.#work.later(item, retryDelay(failures));
+      await this.#giveUp(item, error as Error);
+    }
+  }
+
+  async #giveUp(item: T, cause: Error): Promise<void> {
+    const key = this.#work.key(item);
+    try {
+      await this.#store.transaction((unit) => this.#work.giveUp(unit, item, cause));
+      this.#log.error({ err: cause, item: key, attempts }, 'given up after several attempts');
+      this.#finished(item);
+    } catch (error) {
+      this.#log.error({ err: error, item: key }, 'could not even be given up; it will be tried again');
+      this.#work.later(item, retryDelay(attempts));
+    }
+  }
+
+  #finished(item: T): void {
+    this.#failures.delete(this.#work.key(item));
+    this.#work.done(item);
+  }
+}
+
+/** Thrown for what passes by itself; never a reason to give up. */
+export class Temporary extends Error {
+  override readonly name: string = 'Temporary';
+}
+const isTemporary = (error: unknown): boolean => error instanceof Temporary || (error instanceof Error && error.name === 'BusUnavailable');

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** What a service's process is told by its environment. Secrets come from a file: never in argv, never in a log. */
+const serviceConfig = z.object({
+  OSIER_NATS_URL: z.string().min(1).meta({ description: 'Where NATS is: nats://127.0.0.1:4222' }),
+  OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'JSON file {user, password} of the service on NATS' }),
+  OSIER_DATA_DIR: z.string().min(1).meta({ description: 'Directory of its database' }),
+  OSIER_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  OSIER_HEALTH_PORT: z.coerce.number().int().min(0).max(65535).default(0).meta({ description: 'Port of /healthz and /readyz on 127.0.0.1; 0: any free one' }),
+  OSIER_READY_FILE: z.string().min(1).optional().meta({ description: 'Written when it is ready: JSON {pid, healthPort}' }),
+});
+export type ServiceConfig = z.infer<typeof serviceConfig>;
+
+/** The process cannot start as it is configured. Its message is for the person who has to mend it. */
+export class ConfigProblem extends Error {
+  override readonly name = 'ConfigProblem';
+}
+
+export function readConfig<S extends z.ZodObject>(schema: S, environment: Readonly<Record<string, string | undefined>>): z.infer<S> {
+  const given = Object.fromEntries(Object.entries(environment).filter(([name, value]) => name in schema.shape && value !== ''));
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    const about = (schema.shape[name] as z.ZodType | undefined)?.meta()?.description;
+    return `  ${name}: ${given[name] === undefined ? 'is not set' : issue.message}${about ? ` (${about})` : ''}`;
+  });
+  throw new ConfigProblem(`Set these environment variables right:\n${lines.join('\n')}`);
+}
+export const readServiceConfig = (environment: Readonly<Record<string, string | undefined>>): ServiceConfig => readConfig(serviceConfig, environment);
+
+const credentials = z.object({ user: z.string().min(1), password: z.string().min(1) });
+export function readCredentials(file: string): z.infer<typeof credentials> {
+  try {
+    return credentials.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? 'it is not JSON of the form {"user", "password"}';
+    throw new ConfigProblem(`The credentials file ${file} cannot be used: ${why}.`);
+  }
+}

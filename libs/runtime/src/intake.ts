@@ -1,0 +1,70 @@
+import type { Delivery } from '@osier/bus/bus';
+import { problem } from '@osier/contracts/problem';
+import type { Decision, Intent } from '@osier/domain/decision';
+import type { HandlerContext } from '@osier/domain/service';
+import type { UnitOfWork } from '@osier/store/store';
+import { attributes, spans } from '@osier/telemetry/names';
+import { inSpan } from '@osier/telemetry/trace';
+import type { Work } from './batch.ts';
+import { type AnyDefinition, handlerContext, NeedsCatchUp, type Surroundings } from './context.ts';
+import { intentKey, readIntent, type Received } from './intent.ts';
+import { refuse, settle } from './settle.ts';
+
+type AnyHandler = (intent: Intent, context: HandlerContext) => Promise<Decision>;
+export const internalError = problem(
+  'internal-error', '', 'Osier failed at this intent several times, through no fault of its own.',
+  "Look for the intent's id in the service's log, report it, and send the intent again under a new id.",
+);
+
+/** How a stored intent is decided: once, whatever is delivered twice, and to exactly one outcome, whatever it holds. */
+export function intentWork(definition: AnyDefinition, around: Surroundings): Work<Delivery> {
+  const handlers = definition.handlers as unknown as Readonly<Record<string, AnyHandler | undefined>>;
+
+  async function decide(unit: UnitOfWork, received: Received, caughtUp: boolean): Promise<Decision['result']> {
+    if (!received.content.ok) {
+      await refuse(unit, received, received.content.problem, around);
+      return 'refused';
+    }
+    const handler = handlers[received.name];
+    if (!handler) throw new Error(`${definition.name} has no handler for ${received.name}`);
+    const decision = await handler(received.content.intent, handlerContext(unit, around, caughtUp));
+    await settle(unit, received.content.intent, decision, around);
+    return decision.result;
+  }
+
+  async function one(unit: UnitOfWork, delivery: Delivery, caughtUp: boolean): Promise<void> {
+    const received = readIntent(delivery);
+    if (!received) return around.log.error({ subject: delivery.subject }, 'not the subject of an intent; left aside');
+    if (await unit.seen(intentKey(received.scope, received.id))) return;
+    const { id, name, credential, traceparent } = received;
+    const facts = { [attributes.intentId]: id, [attributes.credential]: credential, ...scopeFacts(received.scope) };
+    const waited = await inSpan(spans.intent(name), { traceparent: traceparent ?? '', kind: 'CONSUMER', attributes: facts }, async (span) => {
+      try {
+        const result = await decide(unit, received, caughtUp);
+        span.setAttribute(attributes.result, result);
+        around.log.debug({ intent: name, id, credential, ...received.scope, result }, 'decided');
+        return undefined;
+      } catch (error) {
+        if (error instanceof NeedsCatchUp) return error;
+        throw error;
+      }
+    });
+    if (waited) throw waited;
+  }
+
+  return {
+    key: (delivery) => {
+      const received = readIntent(delivery);
+      return received ? intentKey(received.scope, received.id) : delivery.subject;
+    },
+    one,
+    giveUp: async (unit, delivery) => {
+      const received = readIntent(delivery);
+      if (received && !(await unit.seen(intentKey(received.scope, received.id)))) await refuse(unit, received, internalError, around);
+    },
+    done: (delivery) => delivery.ack(),
+    later: (delivery, delayMs) => delivery.nak(delayMs),
+  };
+}
+
+const scopeFacts = (scope: Received['scope']) => ({ [attributes.domain]: scope.domain, [attributes.project]: scope.project, [attributes.environment]: scope.environment });

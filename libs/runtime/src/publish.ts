@@ -1,0 +1,79 @@
+import { type Bus, WrongLastSequence } from '@osier/bus/bus';
+import type { AnyDocument } from '@osier/contracts/document';
+import { eventType, headers } from '@osier/contracts/envelope';
+import type { Service } from '@osier/contracts/kinds';
+import type { Outcome } from '@osier/contracts/outcome';
+import { documentSubject, intentSubject, outcomeSubject } from '@osier/contracts/subjects';
+import type { ChildIntent } from '@osier/domain/decision';
+import type { Outgoing } from '@osier/store/store';
+import { intentKey, serviceCredential } from './intent.ts';
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+function envelope(service: Service, id: string, type: string, time: string, traceparent: string | undefined): Record<string, string> {
+  return {
+    [headers.id]: id, [headers.source]: `osier/${service}`, [headers.type]: type, [headers.time]: time,
+    [headers.specversion]: '1.0', [headers.contentType]: 'application/json', ...(traceparent === undefined ? {} : { [headers.traceparent]: traceparent }),
+  };
+}
+
+const versionOf = (data: Uint8Array): number => Number((JSON.parse(new TextDecoder().decode(data)) as Partial<AnyDocument>).version ?? 0);
+const contention = 20;
+
+/**
+ * Publishes a document unless that version, or a later one, is there already; returns its sequence. The guard is the server's:
+ * of two relays, or with one that comes late, none can lay an older document over a newer.
+ */
+export async function publishState(bus: Bus, service: Service, item: Extract<Outgoing, { type: 'state' }>, publishedRevision: number): Promise<number> {
+  const { document, traceparent } = item;
+  const subject = documentSubject(document);
+  const data = encode(document);
+  const headersOf = envelope(service, `${document.id}_${document.version}`, eventType(document.kind, 'state'), document.updatedAt, traceparent);
+  let expected = publishedRevision;
+  for (let attempt = 0; attempt < contention; attempt++) {
+    try {
+      return (await bus.publish(subject, data, { headers: headersOf, expectedLastSubjectSequence: expected })).sequence;
+    } catch (error) {
+      if (!(error instanceof WrongLastSequence)) throw error;
+      const last = await bus.last('CHANGES', subject);
+      if (last && versionOf(last.data) >= document.version) return last.sequence;
+      expected = last?.sequence ?? 0;
+    }
+  }
+  throw new Error(`${subject} changes faster than it can be published`);
+}
+
+/** Its id makes a repeat the same intent: the stream drops one that is near, the owner's inbox one that is late. */
+export async function publishIntent(bus: Bus, service: Service, child: ChildIntent, now: number, traceparent: string | undefined): Promise<void> {
+  const dot = child.name.lastIndexOf('.');
+  const [noun, verb] = [child.name.slice(0, dot), child.name.slice(dot + 1)];
+  const credential = serviceCredential(service);
+  await bus.publish(intentSubject({ ...child.scope, noun, verb, credential }), encode(child.body), {
+    headers: {
+      ...envelope(service, child.id, eventType(noun, verb), new Date(now).toISOString(), traceparent),
+      [headers.messageId]: `${credential}/${intentKey(child.scope, child.id)}`,
+    },
+  });
+}
+
+/** An outcome, with the revisions at which its changes became visible. */
+export function completeOutcome(outcome: Outcome, revisions: ReadonlyMap<string, number>): Outcome {
+  if (outcome.result === 'refused') return outcome;
+  return {
+    ...outcome,
+    revision: Math.max(0, ...revisions.values()),
+    changes: outcome.changes.map((change) => ({ ...change, revision: revisions.get(change.id) ?? 0 })),
+  };
+}
+
+/** Expecting none to be there makes it exactly one, for as long as OUTCOMES keeps them. */
+export async function publishOutcome(bus: Bus, service: Service, item: Extract<Outgoing, { type: 'outcome' }>, revisions: ReadonlyMap<string, number>): Promise<void> {
+  const { scope, traceparent } = item.open;
+  const outcome = completeOutcome(item.open.outcome, revisions);
+  const headersOf = envelope(service, outcome.intentId, `io.osier.outcome.${outcome.result}`, outcome.at, traceparent);
+  try {
+    await bus.publish(outcomeSubject(scope.domain, scope.project, outcome.intentId), encode(outcome), { headers: headersOf, expectedLastSubjectSequence: 0 });
+  } catch (error) {
+    if (!(error instanceof WrongLastSequence)) throw error;
+  }
+}

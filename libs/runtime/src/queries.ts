@@ -1,0 +1,71 @@
+import type { Headers } from '@osier/bus/bus';
+import type { AnyDocument, Scope } from '@osier/contracts/document';
+import { none } from '@osier/contracts/names';
+import { parse, type Problem, problem } from '@osier/contracts/problem';
+import { queries, type QueryName } from '@osier/contracts/queries';
+import { querySubject } from '@osier/contracts/subjects';
+import { type Kind, kindsOf, type Service } from '@osier/contracts/kinds';
+import type { CommittedReader } from '@osier/store/store';
+import type { Log } from '@osier/telemetry/log';
+import type { QueryAnswers } from './companion.ts';
+
+export interface Responder {
+  readonly pattern: string;
+  readonly queue: string;
+  readonly answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array }>;
+}
+
+interface ListRequest { readonly kind: Kind; readonly environment?: string | undefined; readonly name?: string | undefined }
+interface ListResponse { readonly items: readonly { readonly document: AnyDocument; readonly revision: number }[] }
+
+/** `<service>.list`: what a service owns, within the domain and project of the subject it is asked on. */
+export async function list(service: Service, read: CommittedReader, request: ListRequest, scope: Pick<Scope, 'domain' | 'project'>): Promise<ListResponse | Problem> {
+  if (!kindsOf(service).includes(request.kind)) {
+    return problem('wrong-service', 'kind', `${service} does not own ${request.kind}.`, 'Ask the service that owns it.');
+  }
+  const items = await read.listed(request.kind, {
+    domain: scope.domain === none ? undefined : scope.domain,
+    project: scope.project === none ? undefined : scope.project,
+    environment: request.environment,
+    name: request.name,
+  });
+  return { items: items as unknown as ListResponse['items'] };
+}
+
+const encode = (value: unknown) => ({ data: new TextEncoder().encode(JSON.stringify(value)) });
+const failed = (found: Problem) => encode({ ok: false, problem: found });
+const isProblem = (value: object): value is Problem => 'code' in value && 'fix' in value;
+
+function readRequest(name: QueryName, data: Uint8Array) {
+  try {
+    return parse(queries[name].request, data.byteLength === 0 ? {} : JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return { ok: false as const, problem: problem('not-json', '', 'The request is not JSON.', 'Send one JSON object.') };
+  }
+}
+
+/** The responders of a service: its list, and what its companion answers. `answers` is asked at each call, since the companion comes up later. */
+export function responders(service: Service, read: CommittedReader, answers: () => QueryAnswers | undefined, log: Log): Responder[] {
+  const names = (Object.keys(queries) as QueryName[]).filter((name) => queries[name].service === service);
+  const respond = async (name: QueryName, request: unknown, scope: Pick<Scope, 'domain' | 'project'>): Promise<object> => {
+    if (name === `${service}.list`) return list(service, read, request as ListRequest, scope);
+    const answer = answers()?.[name] as ((request: unknown, scope: Pick<Scope, 'domain' | 'project'>) => Promise<object>) | undefined;
+    return answer ? answer(request, scope) : problem('not-ready', '', `${service} is still starting and cannot answer ${name}.`, 'Ask again in a moment.');
+  };
+  return names.map((name) => ({
+    pattern: querySubject(service, '*', '*', name.slice(service.length + 1)),
+    queue: service,
+    answer: async ({ subject, data }) => {
+      const [, , , domain = none, project = none] = subject.split('.');
+      const request = readRequest(name, data);
+      if (!request.ok) return failed(request.problem);
+      try {
+        const answer = await respond(name, request.value, { domain, project });
+        return isProblem(answer) ? failed(answer) : encode({ ok: true, data: answer });
+      } catch (error) {
+        log.error({ err: error, query: name }, 'a query could not be answered');
+        return failed(problem('internal-error', '', `${service} failed to answer ${name}.`, "Ask again; if it persists, look into the service's log."));
+      }
+    },
+  }));
+}

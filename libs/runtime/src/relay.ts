@@ -1,0 +1,130 @@
+import type { Bus } from '@osier/bus/bus';
+import type { AnyDocument } from '@osier/contracts/document';
+import type { Outgoing, Store } from '@osier/store/store';
+import type { Surroundings } from './context.ts';
+import { publishIntent, publishOutcome, publishState } from './publish.ts';
+
+type Of<T extends Outgoing['type']> = Extract<Outgoing, { type: T }>;
+const only = <T extends Outgoing['type']>(items: readonly Outgoing[], type: T) => items.filter((item): item is Of<T> => item.type === type);
+
+export const maxRevisionMark = 'max-revision';
+const rowsAtOnce = 256;
+/** Milliseconds. */
+const retry = { first: 100, longest: 2_000 };
+const lookAnyway = 1_000;
+
+export interface RelayDeps {
+  readonly bus: Bus;
+  readonly store: Store;
+  readonly around: Surroundings;
+  readonly onPublished?: (document: AnyDocument, revision: number) => void | Promise<void>;
+}
+
+/**
+ * Publishes what the store has committed: changes, then child intents, then outcomes. Whatever it is interrupted at, doing it
+ * again ends in the same place, so it keeps no state of its own.
+ */
+export class Relay {
+  readonly #deps: RelayDeps;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deps: RelayDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.kick();
+  }
+
+  /** There may be something new to publish. */
+  kick(): void {
+    this.#again = true;
+    if (this.#running || this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#running = this.#drain().finally(() => {
+      this.#running = undefined;
+      if (!this.#stopped) this.#timer = setTimeout(() => this.kick(), this.#failures > 0 ? this.#delay() : lookAnyway);
+    });
+  }
+
+  /** No failure since the last success: what is committed gets out. */
+  get healthy(): boolean {
+    return this.#failures === 0;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #delay(): number {
+    return Math.min(retry.first * 2 ** (this.#failures - 1), retry.longest);
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#again && !this.#stopped) {
+        this.#again = false;
+        if ((await relayOnce(this.#deps)) > 0) this.#again = true;
+        this.#failures = 0;
+      }
+    } catch (error) {
+      this.#failures++;
+      const { log } = this.#deps.around;
+      if (this.#failures === 1 || this.#failures % 30 === 0) log.warn({ err: error, failures: this.#failures }, 'publishing was interrupted; going on until it is done');
+    }
+  }
+}
+
+/** One round; returns how many rows it has published. Throws what kept it from publishing all, after recording what it did. */
+export async function relayOnce({ bus, store, around, onPublished }: RelayDeps): Promise<number> {
+  const items = await store.outgoing(rowsAtOnce);
+  if (items.length === 0) return 0;
+  const states = only(items, 'state');
+  const { revisions, done, failure } = await publishStates(states, (item, after) => publishState(bus, around.service, item, after));
+  if (done.length > 0) await store.published(done);
+  if (revisions.size > 0) await rememberRevision(store, Math.max(...revisions.values()));
+  for (const { item, revision } of done) await onPublished?.(item.document, revision);
+  if (failure) throw failure;
+
+  const intents = only(items, 'intent');
+  await Promise.all(intents.map((item) => publishIntent(bus, around.service, item.child, around.now(), item.traceparent)));
+  const outcomes = only(items, 'outcome');
+  await Promise.all(outcomes.map((item) => {
+    const latest = new Map([...item.revisions].map(([id, revision]) => [id, Math.max(revision, revisions.get(id) ?? 0)]));
+    return publishOutcome(bus, around.service, item, latest);
+  }));
+  await store.published([...intents, ...outcomes].map((item) => ({ item, revision: 0 })));
+  return items.length;
+}
+
+/** In order, but without waiting for each: the connection keeps the order. Versions of one entity go one after another. */
+async function publishStates(items: readonly Of<'state'>[], publish: (item: Of<'state'>, after: number) => Promise<number>) {
+  const chains = new Map<string, Promise<number>>();
+  const results = items.map((item) => {
+    const before = chains.get(item.document.id);
+    const result = before ? before.then((revision) => publish(item, revision)) : publish(item, item.publishedRevision);
+    chains.set(item.document.id, result);
+    return result;
+  });
+  const settled = await Promise.allSettled(results);
+  const revisions = new Map<string, number>();
+  const done: { item: Of<'state'>; revision: number }[] = [];
+  let failure: unknown;
+  settled.forEach((result, index) => {
+    const item = items[index] as Of<'state'>;
+    if (result.status === 'rejected') return void (failure ??= result.reason);
+    done.push({ item, revision: result.value });
+    revisions.set(item.document.id, result.value);
+  });
+  return { revisions, done, failure };
+}
+
+async function rememberRevision(store: Store, revision: number): Promise<void> {
+  if (revision > Number((await store.mark(maxRevisionMark)) ?? 0)) await store.setMark(maxRevisionMark, String(revision));
+}

@@ -1,0 +1,104 @@
+import 'reflect-metadata';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Bus } from '@osier/bus/bus';
+import { connectBus } from '@osier/bus/jetstream';
+import { JetStreamStrategy } from '@osier/bus/nest';
+import { openSqlite } from '@osier/store/sqlite';
+import type { Store } from '@osier/store/store';
+import { createLog, type Log } from '@osier/telemetry/log';
+import { startTracing } from '@osier/telemetry/start';
+import { v7 as newId } from 'uuid';
+import type { StartCompanion } from './companion.ts';
+import type { AnyDefinition } from './context.ts';
+import { ConfigProblem, readCredentials, readServiceConfig, type ServiceConfig } from './config.ts';
+import { healthModule } from './health.ts';
+import { prepared } from './serve.ts';
+import { createService, type Service } from './service.ts';
+
+/** Milliseconds within which a stop ends, whatever it is waiting for: all that matters is committed already. */
+const stopWithin = 1_500;
+
+export interface RunOptions { readonly companion?: StartCompanion }
+
+/**
+ * A service's process, from its environment to its end. Never returns before SIGTERM or SIGINT.
+ * What cannot be mended by waiting (configuration, a database of a newer version) ends it with code 1 and one sentence.
+ */
+export async function runService(definition: AnyDefinition, options: RunOptions = {}): Promise<void> {
+  try {
+    await run(definition, options);
+  } catch (error) {
+    const known = error instanceof ConfigProblem || (error instanceof Error && 'fix' in error);
+    const text = known ? `${error.message}${'fix' in error ? ` ${String(error.fix)}` : ''}` : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`osier ${definition.name} cannot start: ${text}\n`);
+    process.exit(1);
+  }
+}
+
+async function run(definition: AnyDefinition, { companion }: RunOptions): Promise<void> {
+  const name = definition.name;
+  const config = readServiceConfig(process.env);
+  const { user, password } = readCredentials(config.OSIER_CREDENTIALS_FILE);
+  const log = createLog({ service: name, level: config.OSIER_LOG_LEVEL });
+  if (config.OSIER_READY_FILE) rmSync(config.OSIER_READY_FILE, { force: true });
+
+  const closers: (() => Promise<unknown>)[] = [];
+  stopOnSignal(log, closers);
+  const tracing = await startTracing(name);
+  closers.unshift(() => tracing.shutdown());
+
+  const store = await openStore(config, name);
+  closers.unshift(() => store.close());
+  let service: Service | undefined;
+  const app = await NestFactory.create(healthModule(() => service?.readiness() ?? { ready: false }), { logger: false, abortOnError: false });
+  await app.listen(config.OSIER_HEALTH_PORT, '127.0.0.1');
+  const healthPort = (app.getHttpServer().address() as AddressInfo).port;
+  log.info({ healthPort }, 'starting');
+
+  const bus = await connectBus({ url: config.OSIER_NATS_URL, user, password, name: `osier-${name}` });
+  closers.unshift(() => bus.close());
+  const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion });
+  await prepared(running, log);
+  await serveWithNest(app, running, bus, log);
+  closers.unshift(() => app.close(), () => running.stop());
+  await running.start();
+  service = running;
+  if (config.OSIER_READY_FILE) announce(config.OSIER_READY_FILE, healthPort);
+  log.info({ healthPort }, 'ready');
+}
+
+async function serveWithNest(app: INestApplication, service: Service, bus: Bus, log: Log): Promise<void> {
+  const strategy = new JetStreamStrategy({
+    bus, consumers: service.consumers(), responders: service.responders,
+    onProblem: (problem, durable) => log.warn({ err: problem, durable }, 'consuming was interrupted; going on'),
+  });
+  app.connectMicroservice({ strategy });
+  await app.startAllMicroservices();
+}
+
+async function openStore(config: ServiceConfig, name: string): Promise<Store> {
+  mkdirSync(config.OSIER_DATA_DIR, { recursive: true, mode: 0o700 });
+  return openSqlite({ file: join(config.OSIER_DATA_DIR, `${name}.db`) });
+}
+
+function announce(file: string, healthPort: number): void {
+  writeFileSync(`${file}.tmp`, `${JSON.stringify({ pid: process.pid, healthPort })}\n`);
+  renameSync(`${file}.tmp`, file);
+}
+
+function stopOnSignal(log: Log, closers: readonly (() => Promise<unknown>)[]): void {
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(0), stopWithin);
+    for (const close of closers) await close().catch((error: unknown) => log.warn({ err: error }, 'stopping a part failed'));
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => void stop(signal));
+}

@@ -1,0 +1,148 @@
+import type { Bus, ConsumerDeclaration, Delivery } from '@osier/bus/bus';
+import { intentsOf } from '@osier/contracts/catalogue';
+import { intentPattern } from '@osier/contracts/subjects';
+import type { Store } from '@osier/store/store';
+import type { Log } from '@osier/telemetry/log';
+import { Batches, type Work } from './batch.ts';
+import type { Companion, StartCompanion } from './companion.ts';
+import type { AnyDefinition, Surroundings } from './context.ts';
+import { deadlineWork, outcomeWork } from './continuation.ts';
+import { checkIncarnation } from './incarnation.ts';
+import { intentWork } from './intake.ts';
+import { Projection } from './projection.ts';
+import { publishIntent } from './publish.ts';
+import { type Responder, responders } from './queries.ts';
+import { Relay } from './relay.ts';
+
+export interface ServiceDeps {
+  readonly bus: Bus;
+  readonly store: Store;
+  readonly log: Log;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** A new UUIDv7. */
+  newId(): string;
+  readonly companion?: StartCompanion | undefined;
+}
+
+/** One durable consumer, for whatever transport runs it. The next batch comes when `onBatch` has returned. */
+export interface Consumer {
+  readonly stream: string;
+  readonly durable: string;
+  readonly declaration: ConsumerDeclaration;
+  readonly batch: number;
+  readonly onBatch: (batch: readonly Delivery[]) => Promise<void>;
+  readonly onProblem: (problem: Error) => void;
+}
+
+export interface Readiness { readonly ready: boolean; readonly bus: boolean; readonly relay: boolean; readonly companion: boolean }
+
+/** A service's whole work, without a transport: what it consumes, what it answers, and what it does beside. */
+export interface Service {
+  readonly name: string;
+  /** Brings the streams and the database into step; to be called before anything is consumed. Repeat it if it throws. */
+  prepare(): Promise<void>;
+  /** After `prepare`. */
+  consumers(): readonly Consumer[];
+  readonly responders: readonly Responder[];
+  /** Starts what it does beside: publishing, deadlines, its companion. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  readiness(): Readiness;
+  /** Looks for deadlines that have passed; done by itself every second. */
+  checkDeadlines(): Promise<void>;
+  /** Whether everything committed has been published. */
+  idle(): Promise<boolean>;
+}
+
+/** Intents in one transaction. */
+const batchSize = 64;
+/** Milliseconds. */
+const every = { deadlines: 1_000, incarnation: 10_000 };
+const inboxAge = 60 * 24 * 60 * 60 * 1000;
+
+//   INTENTS ──► intents-<service> ──► handlers ─┐                              ┌─► CHANGES
+//   STATE ────► known-<service> ────► onState ──┼─► one transaction ─► relay ──┼─► INTENTS (of other services)
+//   OUTCOMES ─► outcomes-<service> ─► onOutcome ┘      (store)                 └─► OUTCOMES
+export function createService(definition: AnyDefinition, deps: ServiceDeps): Service {
+  const { bus, store, log } = deps;
+  const service = definition.name;
+  const around: Surroundings = { service, log, now: () => deps.now(), newId: () => deps.newId() };
+  const projection = new Projection(definition, { bus, store, around });
+  let companion: Companion | undefined;
+  let from: ConsumerDeclaration['from'];
+  const timers: NodeJS.Timeout[] = [];
+
+  const relay = new Relay({ bus, store, around, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
+  const catchUp = () => projection.catchUp();
+  const batches = <T>(work: Work<T>) => new Batches({ store, work, catchUp, log });
+  const deadlines = definition.onOutcome && batches(deadlineWork(definition.onOutcome, around));
+
+  function consumer<T extends Delivery>(stream: string, durable: string, declaration: Omit<ConsumerDeclaration, 'stream'>, work: Work<T>): Consumer {
+    const handler = batches(work);
+    return {
+      stream, durable, batch: batchSize,
+      declaration: { stream, from: 'all', ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000, ...declaration },
+      onBatch: async (batch) => {
+        await handler.handle(batch as readonly T[]);
+        relay.kick();
+      },
+      onProblem: (problem) => log.warn({ err: problem, durable }, 'consuming was interrupted; going on'),
+    };
+  }
+
+  async function checkDeadlines(): Promise<void> {
+    if (!deadlines) return;
+    const overdue = await store.transaction((unit) => unit.overdue(deps.now()));
+    if (overdue.length === 0) return;
+    await deadlines.handle(overdue);
+    relay.kick();
+  }
+
+  const guarded = (what: string, work: () => Promise<unknown>) => () => {
+    work().catch((error: unknown) => log.warn({ err: error }, `${what} failed; it will be tried again`));
+  };
+
+  return {
+    name: service,
+    responders: responders(service, store.read, () => companion?.queries, log),
+    async prepare() {
+      await bus.ensureStreams();
+      await checkIncarnation(bus, store, projection, log);
+      from = await projection.prepare();
+      await store.pruneInbox(deps.now() - inboxAge);
+    },
+    consumers() {
+      const filters = intentsOf(service).map((intent) => intentPattern(intent.noun, intent.verb));
+      return [
+        consumer('INTENTS', `intents-${service}`, { filters }, intentWork(definition, around)),
+        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, { filters: projection.filters, from: from ?? 'last-per-subject' }, projection.work())] : []),
+        ...(definition.onOutcome ? [consumer('OUTCOMES', `outcomes-${service}`, {}, outcomeWork(service, definition.onOutcome, around))] : []),
+      ];
+    },
+    async start() {
+      relay.start();
+      timers.push(
+        setInterval(guarded('looking for deadlines', checkDeadlines), every.deadlines),
+        setInterval(guarded('comparing CHANGES with the database', async () => {
+          if (await checkIncarnation(bus, store, projection, log)) relay.kick();
+        }), every.incarnation),
+      );
+      companion = await deps.companion?.({
+        bus, read: store.read, log, now: around.now, newId: around.newId,
+        publishIntent: (child) => publishIntent(bus, service, child, deps.now(), undefined),
+      });
+    },
+    async stop() {
+      for (const timer of timers) clearInterval(timer);
+      await companion?.stop();
+      await relay.stop();
+    },
+    readiness() {
+      const parts = { bus: bus.connected, relay: relay.healthy, companion: deps.companion === undefined || companion !== undefined };
+      return { ready: parts.bus && parts.relay && parts.companion, ...parts };
+    },
+    checkDeadlines,
+    idle: async () => (await store.outgoing(1)).length === 0,
+  };
+}
