@@ -19,6 +19,7 @@ export default {
   projects: [
     project('unit', 'libs/*/src', 'apps/*/src', 'libs/*/tools', 'apps/*/tools'),
     project('tools', 'tools'),
+    project('kernel', 'libs/*/test', 'apps/*/test'),
     project('scenarios', 'test/scenarios'),
     project('lab', 'test/lab'),
     project('conformance', 'test/conformance'),

@@ -20,6 +20,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'lint', title: 'lint and layer boundaries', check: ['tools/check/lint.ts'], minutes: 2 },
   { name: 'tools', title: 'the checks themselves', files: 'tools/**/*.test.ts', workers: 1, minutes: 2 },
   { name: 'unit', title: 'units', files: '{libs,apps}/*/{src,tools}/**/*.test.ts', workers: 2, minutes: 4 },
+  { name: 'kernel', title: 'programs and tables in this kernel', files: '{libs,apps}/*/test/**/*.test.ts', workers: 1, minutes: 3 },
   { name: 'scenarios', title: 'whole control plane in memory', files: 'test/scenarios/**/*.test.ts', workers: 2, minutes: 3 },
   { name: 'conformance', title: 'foreign clients by the published documents', files: 'test/conformance/**/*.test.ts', workers: 1, minutes: 3 },
   { name: 'security', title: 'attacks that must fail', files: 'test/security/**/*.test.ts', workers: 1, minutes: 3 },
