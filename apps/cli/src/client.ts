@@ -1,0 +1,92 @@
+import type { Problem } from '@osier/contracts/problem';
+import type { Connection } from './connection.ts';
+import { exitCodes, Failure } from './failure.ts';
+
+export interface Reply { readonly status: number; readonly body: unknown }
+
+export interface Client {
+  readonly server: string;
+  /** Any status of Osier's own is a reply. Throws a Failure when the server cannot be reached, or knows no such token. */
+  call(method: string, path: string, o?: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Reply>;
+  /** As `call`, and a refusal is thrown as a Failure. */
+  read(path: string): Promise<unknown>;
+  lines(path: string): AsyncGenerator<unknown>;
+}
+
+interface Cause { readonly code?: string; readonly message?: string; readonly errors?: readonly Cause[] }
+
+function unreachable(server: string, error: unknown): Failure {
+  const cause = ((error as { cause?: Cause }).cause ?? error) as Cause;
+  const code = cause.code ?? cause.errors?.[0]?.code;
+  const why = code === 'ECONNREFUSED' ? 'nothing listens there' : code === 'ENOTFOUND' ? 'there is no such host' : (error as Error).name === 'TimeoutError' ? 'it did not answer in time' : (cause.message ?? code ?? 'the connection failed');
+  return new Failure(exitCodes.unreachable, 'unreachable', `cannot reach Osier at ${server}: ${why}. Is it running?`, 'osier lab up');
+}
+
+export const problemOf = (body: unknown): Problem | undefined => {
+  const { problem } = (body ?? {}) as { problem?: Partial<Problem> };
+  return typeof problem?.reason === 'string' ? { code: problem.code ?? 'refused', reason: problem.reason, path: problem.path ?? '', fix: problem.fix ?? '' } : undefined;
+};
+
+/** The Failure for a reply that is not what was asked for. */
+export function failureOf(reply: Reply, server: string): Failure {
+  const problem = problemOf(reply.body);
+  if (problem === undefined) return new Failure(exitCodes.unreachable, 'not-osier', `${server} answered ${reply.status} with something that Osier does not say`, 'Check the address of the server: --server or OSIER_SERVER.');
+  if (reply.status === 401) return new Failure(exitCodes.refused, problem.code, `Osier at ${server} does not know this token`, 'Set OSIER_TOKEN or --token-file, or leave out --server to use the lab of this machine.');
+  return new Failure(reply.status === 503 || reply.status === 502 ? exitCodes.unreachable : exitCodes.refused, problem.code, problem.reason, problem.fix, problem.path);
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export function clientOf({ server, token }: Connection, signal: AbortSignal): Client {
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const send = async (method: string, path: string, o: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Response> => {
+    try {
+      return await fetch(`${server}${path}`, {
+        method,
+        headers: { ...authorization, ...(o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
+        ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),
+        signal: o.timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(o.timeoutMs)]),
+      });
+    } catch (error) {
+      throw signal.aborted ? error : unreachable(server, error);
+    }
+  };
+  const call: Client['call'] = async (method, path, o = {}) => {
+    const response = await send(method, path, { timeoutMs: 30_000, ...o });
+    const reply = { status: response.status, body: await bodyOf(response) };
+    if (reply.status === 401) throw failureOf(reply, server);
+    return reply;
+  };
+  return {
+    server,
+    call,
+    async read(path) {
+      const reply = await call('GET', path);
+      if (reply.status !== 200) throw failureOf(reply, server);
+      return reply.body;
+    },
+    async *lines(path) {
+      const response = await send('GET', path, {});
+      if (response.status !== 200 || response.body === null) throw failureOf({ status: response.status, body: await bodyOf(response) }, server);
+      let rest = '';
+      const decoder = new TextDecoder();
+      try {
+        for await (const chunk of response.body) {
+          const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
+          rest = parts.pop() ?? '';
+          for (const part of parts) if (part !== '') yield JSON.parse(part);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        throw new Failure(exitCodes.unreachable, 'interrupted', `the connection to Osier at ${server} was lost`, `Run the command again. (${(error as Error).message})`);
+      }
+    },
+  };
+}

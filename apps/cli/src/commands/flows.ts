@@ -1,0 +1,37 @@
+import type { Flow } from '@osier/contracts/telemetry';
+import { exitCodes, type ExitCode } from '../failure.ts';
+import type { Io } from '../io.ts';
+import { toYaml } from '../output.ts';
+import { type CommonOptions, sessionOf } from '../session.ts';
+
+export interface FlowsOptions extends CommonOptions { readonly follow?: boolean; readonly denied?: boolean; readonly since?: string }
+type Line = ({ domain: string; project: string; node: string } & Flow) | { domain: string; project: string; node: string; lost: number };
+
+const side = ({ address, port, endpoint }: Flow['source']): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? '' : `:${port}`}`;
+
+/** One line for a person: when, where, who to whom, the verdict and the rule that gave it. */
+export function flowText(line: Line): string {
+  if ('lost' in line) return `${line.node} could not report ${line.lost} flow records`;
+  const why = line.decisions.map((d) => `${d.policy === 'default' ? '' : `${d.policy} `}rule ${d.rule} (${d.direction})`).join(', ');
+  const repeats = line.repeats > 0 ? ` ×${line.repeats + 1}` : '';
+  const verdict = line.verdict === 'denied' ? `denied  ${line.reason}` : `allowed ${line.event}${line.endedBy === undefined ? '' : ` ${line.endedBy}`}`;
+  const place = [line.domain, line.project, line.environment].join('/');
+  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source)} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}  ${why} @${line.revision}`.trimEnd();
+}
+
+export async function flows(io: Io, options: FlowsOptions): Promise<ExitCode> {
+  const session = sessionOf(io, options);
+  const query = new URLSearchParams();
+  for (const [level, name] of Object.entries(session.place)) query.set(level, name);
+  for (const [name, on] of Object.entries({ follow: options.follow, denied: options.denied })) if (on === true) query.set(name, 'true');
+  if (options.since !== undefined) query.set('since', options.since);
+  let count = 0;
+  for await (const line of session.client.lines(`/v1/flows?${query}`)) {
+    count += 1;
+    if (session.format === 'json') io.out(JSON.stringify(line));
+    else if (session.format === 'yaml') io.out(`---\n${await toYaml([line])}`);
+    else io.out(flowText(line as Line));
+  }
+  if (count === 0 && session.format === 'table' && !io.signal.aborted) io.err('no flow records here');
+  return exitCodes.ok;
+}

@@ -1,0 +1,101 @@
+import { Command, Option } from 'commander';
+import type { ExitCode } from './failure.ts';
+import { formats, type Io } from './io.ts';
+
+/** What a command ends with. */
+export interface Ending { code: ExitCode }
+
+const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+
+const outputOption = (): Option => new Option('-o, --output <format>', 'how to print').choices(formats).default('table');
+
+function connected(command: Command): Command {
+  return command
+    .addOption(outputOption())
+    .option('--server <url>', 'address of Osier (default: OSIER_SERVER, else the lab of this machine)')
+    .option('--token-file <file>', 'file that holds the token (default: OSIER_TOKEN_FILE, OSIER_TOKEN, else the token of the lab)')
+    .option('--lab <name>', 'the lab of this machine to speak to, by name');
+}
+
+function scoped(command: Command): Command {
+  return connected(command)
+    .option('-d, --domain <name>', 'domain (default: OSIER_DOMAIN, else that of the lab)')
+    .option('-p, --project <name>', 'project (default: OSIER_PROJECT, else that of the lab)')
+    .option('-e, --environment <name>', 'environment (default: OSIER_ENVIRONMENT)');
+}
+
+const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+
+/** The command line. Each command's code is loaded when it runs, so that --help is quick. */
+export function buildProgram(io: Io, ending: Ending): Command {
+  const program = new Command('osier')
+    .description('Multi-tenant virtual networks for container platforms')
+    .version('0.1.0', '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', [
+      '', 'Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 Osier cannot be reached · 4 not in time', '',
+      'Try it on this machine:  osier lab up   then   osier get networks', '',
+    ].join('\n'));
+
+  scoped(program.command('apply'))
+    .description('make or change objects to be as documents say')
+    .requiredOption('-f, --file <path>', 'file, folder, or - for standard input; may be repeated', collect, [])
+    .option('-w, --wait', 'wait until every node concerned has confirmed it in its kernel')
+    .option('-t, --timeout <duration>', 'how long to wait', '30s')
+    .addHelpText('after', examples('osier apply -f network.yaml', 'osier apply -f examples/shop --environment staging --wait', 'osier get policy web -o yaml | osier apply -f -'))
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/apply.ts')).applyFiles(io, command.optsWithGlobals(), 'PUT');
+    });
+
+  scoped(program.command('get'))
+    .description('show objects')
+    .argument('<kind>', 'domain, project, environment, network, endpoint, policy, node, routing-domain or lease')
+    .argument('[name]', 'only this one')
+    .option('-A, --all', 'all domains, projects and environments: leave the defaults aside')
+    .addHelpText('after', examples('osier get networks', 'osier get endpoint frontend -e staging -o yaml'))
+    .action(async (kind: string, name: string | undefined, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/get.ts')).get(io, kind, name, command.optsWithGlobals());
+    });
+
+  scoped(program.command('delete'))
+    .description('remove objects')
+    .argument('[kind]', 'kind of the object')
+    .argument('[name]', 'its name')
+    .option('-f, --file <path>', 'remove what these documents name: file, folder, or -; may be repeated', collect, [])
+    .option('-w, --wait', 'wait until every node concerned has confirmed it in its kernel')
+    .option('-t, --timeout <duration>', 'how long to wait', '30s')
+    .addHelpText('after', examples('osier delete endpoint frontend -e staging --wait', 'osier delete -f examples/shop'))
+    .action(async (kind: string | undefined, name: string | undefined, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/delete.ts')).remove(io, kind, name, command.optsWithGlobals());
+    });
+
+  scoped(program.command('wait'))
+    .description('wait until an object is enforced on every node concerned, or gone')
+    .argument('<kind>', 'kind of the object')
+    .argument('<name>', 'its name')
+    .addOption(new Option('--for <state>', 'what to wait for').choices(['enforced', 'deleted']).default('enforced'))
+    .option('-t, --timeout <duration>', 'how long to wait', '30s')
+    .addHelpText('after', examples('osier wait policy database -e staging --for enforced'))
+    .action(async (kind: string, name: string, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/wait.ts')).wait(io, kind, name, command.optsWithGlobals());
+    });
+
+  scoped(program.command('flows'))
+    .description('show who spoke to whom, and which rule allowed or denied it')
+    .option('-F, --follow', 'go on with new ones as they come')
+    .option('--denied', 'only what was denied')
+    .option('--since <time>', 'a time, or how long ago: 5m')
+    .addHelpText('after', examples('osier flows --denied --follow', 'osier flows -e production --since 10m -o json'))
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/flows.ts')).flows(io, command.optsWithGlobals());
+    });
+
+  connected(program.command('nodes'))
+    .description('show nodes, and what each has confirmed')
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/nodes.ts')).nodes(io, command.optsWithGlobals());
+    });
+
+  return program;
+}
