@@ -26,6 +26,8 @@ import { judgeFake } from './fake-packet.ts';
 import type { DropCounts, GcResult, Kernel, Limits, TableName, Target } from './kernel.ts';
 import { KernelError } from './kernel.ts';
 
+export const FAKE_TAGS = { from_endpoint: '00000000000000a1', to_endpoint: '00000000000000a2', from_vxlan: '00000000000000a3' };
+
 export interface FakePacket {
   /** Host side of the sending workload's veth. */
   ifindex: number;
@@ -147,6 +149,7 @@ export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemo
     policies: table('policies', u32, digestRecord),
     links: memory.links,
     tracked: memory.tracked,
+    programTags: FAKE_TAGS,
     config: () => (enter('config'), decodeOne(configRecord, encodeOne(configRecord, memory.config))),
     configure(change) {
       enter('configure');

@@ -120,6 +120,9 @@ export interface Links {
   list(): LinkInfo[];
 }
 
+/** Programs on devices, as `tc filter show` names them. */
+export type AttachedProgram = 'from_endpoint' | 'to_endpoint' | 'from_vxlan';
+
 export interface Kernel {
   /** True if the maps of a former process were found and are in use. */
   readonly restored: boolean;
@@ -130,6 +133,8 @@ export interface Kernel {
   readonly identities: Target<number, DigestRecord>;
   readonly policies: Target<number, DigestRecord>;
   readonly links: Links;
+  /** The kernel's fingerprints (hex) of the programs that this process attaches; the read-back must show the same. */
+  readonly programTags: Readonly<Record<AttachedProgram, string>>;
   config(): ConfigRecord;
   /** Sets single fields. `epoch` is refused: only `flip` moves it. */
   configure(change: Partial<Omit<ConfigRecord, 'epoch'>>): void;

@@ -22,7 +22,7 @@ export interface Libbpf {
   updateBatch(fd: number, keys: Uint8Array, values: Uint8Array, count: Uint32Array, options: null): number;
   lookupBatch(fd: number, from: Uint8Array | null, next: Uint8Array, keys: Uint8Array, values: Uint8Array, count: Uint32Array, options: null): number;
   deleteBatch(fd: number, keys: Uint8Array, count: Uint32Array, options: null): number;
-  mapInfo(fd: number, info: Uint8Array, size: Uint32Array): number;
+  info(fd: number, info: Uint8Array, size: Uint32Array): number;
   testRun(fd: number, options: Uint8Array): number;
   cpus(): number;
 }
@@ -65,7 +65,7 @@ function bind(library: ReturnType<typeof koffi.load>): Libbpf {
       'int bpf_map_lookup_batch(int fd, const void *from, _Out_ void *next, _Out_ void *keys, _Out_ void *values, _Inout_ uint32_t *count, const void *options)',
     ),
     deleteBatch: library.func('int bpf_map_delete_batch(int fd, const void *keys, _Inout_ uint32_t *count, const void *options)'),
-    mapInfo: library.func('int bpf_obj_get_info_by_fd(int fd, _Inout_ void *info, _Inout_ uint32_t *size)'),
+    info: library.func('int bpf_obj_get_info_by_fd(int fd, _Inout_ void *info, _Inout_ uint32_t *size)'),
     testRun: library.func('int bpf_prog_test_run_opts(int fd, _Inout_ void *options)'),
     cpus: library.func('int libbpf_num_possible_cpus()'),
   };

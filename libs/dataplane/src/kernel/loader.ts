@@ -71,9 +71,17 @@ function preparePinFolder(pinDir: string): string {
   return folder;
 }
 
+/** The kernel's fingerprint of a loaded program. */
+export function tagOf(fd: number, name: string): string {
+  const info = new Uint8Array(256);
+  const result = libbpf().info(fd, info, Uint32Array.of(info.length));
+  if (result < 0) throw failed('reading the tag of a program', name, result);
+  return Buffer.from(info.subarray(8, 16)).toString('hex');
+}
+
 export function shapeOf(fd: number, name: string): MapShape {
   const info = new Uint8Array(256);
-  const result = libbpf().mapInfo(fd, info, Uint32Array.of(info.length));
+  const result = libbpf().info(fd, info, Uint32Array.of(info.length));
   if (result < 0) throw failed('reading the shape of a map', name, result);
   const view = new DataView(info.buffer);
   return { keySize: view.getUint32(8, true), valueSize: view.getUint32(12, true), maxEntries: view.getUint32(16, true) };

@@ -28,7 +28,7 @@ import { type DropCounts, type GcResult, type Kernel, KernelError, type Limits, 
 import { failed, mapMemory, type Mapping, pageSize, PROT_READ_WRITE, waitForPackets } from './libc.ts';
 import { libbpf } from './libbpf.ts';
 import { KernelLinks } from './links.ts';
-import { load, type Loaded } from './loader.ts';
+import { load, type Loaded, tagOf } from './loader.ts';
 import { FlowRing } from './ring.ts';
 import { KernelTable } from './tables.ts';
 import { testRun } from './testrun.ts';
@@ -62,6 +62,7 @@ class RealKernel implements Kernel {
   readonly identities;
   readonly policies;
   readonly links: KernelLinks;
+  readonly programTags;
   readonly #loaded: Loaded;
   readonly #configMemory: Mapping;
   readonly #config: DataView;
@@ -84,6 +85,11 @@ class RealKernel implements Kernel {
     this.policies = this.#table('policies', u32, digestRecord);
     const fds = { fromEndpoint: programs.from_endpoint, toEndpoint: programs.to_endpoint, fromVxlan: programs.from_vxlan };
     this.links = new KernelLinks(options.netnsPath, fds, (vxlanIfindex) => this.configure({ vxlanIfindex }), () => this.#enter());
+    this.programTags = {
+      from_endpoint: tagOf(programs.from_endpoint, 'from_endpoint'),
+      to_endpoint: tagOf(programs.to_endpoint, 'to_endpoint'),
+      from_vxlan: tagOf(programs.from_vxlan, 'from_vxlan'),
+    };
     this.links.replacePrograms();
   }
 

@@ -1,0 +1,156 @@
+/**
+ * Reads back what the kernel holds, by another road than the writer's: bpf(2) itself, the layout from the BTF that the kernel keeps
+ * with each map, and a netlink dump of its own. It shares no code with src/kernel and none with the generated codecs, so a mistake
+ * in either is seen and not repeated.
+ */
+import { join } from 'node:path';
+import { devicesOf } from './devices.ts';
+import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen } from './dump.ts';
+import type { Row, Value } from './layout.ts';
+import { type Pair, PinnedMap } from './maps.ts';
+import { WitnessError } from './syscall.ts';
+
+export type * from './dump.ts';
+export { WitnessError } from './syscall.ts';
+
+export interface Where {
+  pinDir: string;
+  netnsPath?: string;
+}
+
+const SCHEMA = 'v1';
+const DEVICE_PREFIX = 'osr';
+
+/** Everything that decides about packets on a node. Throws WitnessError if it cannot be read: never a partial dump. */
+export function readBack(where: Where): NodeDump {
+  const config = read(where, 'config', (map) => map.at(0));
+  const revisions = read(where, 'revisions', (map): [bigint, bigint] => [big(map.at(0), 'value'), big(map.at(1), 'value')]);
+  const epoch = number(config, 'epoch');
+  return {
+    epoch,
+    revision: revisions[epoch & 1] ?? 0n,
+    revisions,
+    vxlanIfindex: number(config, 'vxlan_ifindex'),
+    underlay: bytes(config, 'underlay'),
+    endpoints: rows(where, 'endpoints', endpoint),
+    addresses: rows(where, 'addresses', address),
+    policy: rows(where, 'policy', policy),
+    rules: rows(where, 'rules', rule),
+    identities: rows(where, 'identities', digest),
+    policies: rows(where, 'policies', digest),
+    ...devicesOf(where.netnsPath, DEVICE_PREFIX),
+  };
+}
+
+/** How many tracked connections an address still has: zero before it may be given away again. */
+export function countConnections(where: Where, rd: number, address: Uint8Array): number {
+  const wanted = hex(address);
+  const mine = ({ key }: Pair) => number(key, 'rd') === rd && [hex(bytes(key, 'low')), hex(bytes(key, 'high'))].includes(wanted);
+  return read(where, 'conntrack', (map) => [...map.all()].filter(mine).length);
+}
+
+function read<T>(where: Where, name: string, act: (map: PinnedMap) => T): T {
+  const map = new PinnedMap(join(where.pinDir, SCHEMA, name));
+  try {
+    return act(map);
+  } finally {
+    map.close();
+  }
+}
+
+function rows<T>(where: Where, name: string, convert: (pair: Pair) => T): T[] {
+  return read(where, name, (map) => Array.from(map.all(), convert));
+}
+
+function endpoint({ key, value }: Pair): EndpointSeen {
+  return {
+    ifindex: number(key, 'value'),
+    rd: number(value, 'rd'),
+    network: number(value, 'network'),
+    policy: columns(value, 'policy'),
+    address: bytes(value, 'address'),
+    mac: bytes(value, 'mac'),
+    active: (number(value, 'flags') & 1) === 1,
+  };
+}
+
+function address({ key, value }: Pair): AddressSeen {
+  return {
+    rd: number(key, 'rd'),
+    address: bytes(key, 'address'),
+    kind: ([, 'local', 'remote'] as const)[number(value, 'kind')] ?? 'unknown',
+    network: number(value, 'network'),
+    targetRd: number(value, 'target_rd'),
+    ifindex: number(value, 'ifindex'),
+    tunnel: bytes(value, 'tunnel'),
+    identity: columns(value, 'identity'),
+    mac: bytes(value, 'mac'),
+  };
+}
+
+function policy({ key, value }: Pair): PolicySeen {
+  return {
+    prefixlen: number(key, 'prefixlen'),
+    policy: number(key, 'policy'),
+    peer: number(key, 'peer'),
+    direction: direction(key),
+    protocol: number(key, 'protocol'),
+    port: number(key, 'port'),
+    action: action(value),
+    precedence: number(value, 'precedence'),
+    rule: number(value, 'rule'),
+  };
+}
+
+function rule({ key, value }: Pair): RuleSeen {
+  return {
+    rule: number(key, 'value'),
+    policyId: hex(bytes(value, 'policy_id')),
+    ruleIndex: number(value, 'rule_index'),
+    direction: direction(value),
+    action: action(value),
+    precedence: number(value, 'precedence'),
+  };
+}
+
+function digest({ key, value }: Pair): DigestSeen {
+  return { number: number(key, 'value'), digest: hex(bytes(value, 'digest')) };
+}
+
+function direction(row: Row): 'egress' | 'ingress' | 'unknown' {
+  return ([, 'egress', 'ingress'] as const)[number(row, 'direction')] ?? 'unknown';
+}
+
+function action(row: Row): 'allow' | 'deny' | 'unknown' {
+  return ([, 'allow', 'deny'] as const)[number(row, 'action')] ?? 'unknown';
+}
+
+function field(row: Row, name: string): Value {
+  const value = row[name];
+  if (value === undefined) throw new WitnessError(`the kernel's record has no field ${name}`, 'btf');
+  return value;
+}
+
+function number(row: Row, name: string): number {
+  return Number(field(row, name));
+}
+
+function big(row: Row, name: string): bigint {
+  return BigInt(field(row, name) as bigint);
+}
+
+function bytes(row: Row, name: string): Uint8Array {
+  const value = field(row, name);
+  if (!(value instanceof Uint8Array)) throw new WitnessError(`the field ${name} holds no bytes`, 'btf');
+  return value;
+}
+
+function columns(row: Row, name: string): [number, number] {
+  const value = field(row, name);
+  if (!Array.isArray(value) || value.length !== 2) throw new WitnessError(`the field ${name} holds no two columns`, 'btf');
+  return [Number(value[0]), Number(value[1])];
+}
+
+function hex(value: Uint8Array): string {
+  return Buffer.from(value).toString('hex');
+}
