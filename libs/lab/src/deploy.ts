@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scope } from '@osier/contracts/document';
+import type { AcceptedOutcome } from '@osier/contracts/outcome';
+import type { Enforcement } from '@osier/contracts/queries';
+import { type Change, inParallel } from './client.ts';
+import { writeJson } from './files.ts';
+import { type PlacedEnvironment, type PlacedWorkload, readInventory, withEnvironment, writeInventory } from './inventory.ts';
+import type { AppPolicy } from './kubernetes/application.ts';
+import { type Lab, tellSupervisor } from './lab.ts';
+import { LabError, workloadPath } from './names.ts';
+import { type LabPaths, nodeBinary, program, repository } from './paths.ts';
+import { hostsOf } from './place.ts';
+import { type Progress, silent } from './progress.ts';
+import { writeSpec } from './supervisor/spec.ts';
+import { makeNamespaces, writeHosts } from './system/namespaces.ts';
+import { askWorkload } from './workload/ask.ts';
+import type { WorkloadSpec } from './workload/protocol.ts';
+
+const atOnce = 8;
+const none = '_';
+export const scopeOf = (e: { domain: string; project: string; name: string }): Scope => ({ domain: e.domain, project: e.project, environment: e.name });
+
+/**
+ * Puts applications into a lab: first who may talk to whom, then the namespaces with their listening programs, then the endpoints. So an
+ * endpoint is under its policies from its first packet on. Returns when every node concerned has confirmed all of it.
+ */
+export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[], policies: readonly AppPolicy[], progress: Progress = silent): Promise<Enforcement> {
+  const { client, paths } = lab;
+  const inventory = environments.reduce(withEnvironment, readInventory(paths));
+  const changes: Change[] = [];
+  const keep = (outcome: AcceptedOutcome): void => void changes.push(...outcome.changes.map(({ kind, id, subject, revision }) => ({ kind, id, subject, revision })));
+  const names = environments.map((e) => e.name).join(', ');
+
+  await progress.step(`environments, networks and policies: ${names}`, async (say) => {
+    for (const e of environments) await makePlaces(lab, e, keep);
+    await inParallel(environments.flatMap((e) => policies.map((policy) => ({ e, policy }))), atOnce, async ({ e, policy }) => keep(await client.apply('policy', scopeOf(e), policy.name, policy.spec)));
+    say(`${policies.length} policies each`);
+  });
+  const workloads = environments.flatMap((e) => e.workloads);
+  await progress.step(`workloads: ${workloads.length} programs in namespaces of their own`, () => startWorkloads(lab, environments));
+  writeInventory(paths, inventory);
+  await progress.step(`endpoints: ${workloads.length} on ${new Set(workloads.map((w) => w.node)).size} nodes`, async () => {
+    const jobs = environments.flatMap((e) => e.workloads.map((w) => ({ e, w })));
+    await inParallel(jobs, atOnce, async ({ e, w }) => keep(await client.apply('endpoint', scopeOf(e), w.name, endpointSpec(e, w))));
+  });
+  return progress.step('every node has read it back from its kernel', (say) => waitEnforced(lab, changes, say));
+}
+
+async function makePlaces({ client }: Lab, e: PlacedEnvironment, keep: (outcome: AcceptedOutcome) => void): Promise<void> {
+  await client.apply('domain', { domain: none, project: none, environment: none }, e.domain, {});
+  await client.apply('project', { domain: e.domain, project: none, environment: none }, e.project, {});
+  await client.apply('environment', { domain: e.domain, project: e.project, environment: none }, e.name, {});
+  keep(await client.apply('network', scopeOf(e), e.network, { subnets: [e.subnet] }));
+}
+
+const endpointSpec = (e: PlacedEnvironment, w: PlacedWorkload): Record<string, unknown> => ({
+  network: e.network, node: w.node, tags: w.tags, address: w.address, attachment: { containerId: w.namespace },
+  ...(w.ports.length > 0 ? { ports: w.ports } : {}),
+});
+
+/** Starts a listening program for each workload that has none, and returns when all of them listen. */
+export async function startWorkloads({ paths }: Lab, environments: readonly PlacedEnvironment[]): Promise<void> {
+  const workloads = environments.flatMap((e) => e.workloads);
+  await makeNamespaces(workloads.map((w) => w.namespace));
+  for (const environment of environments) {
+    const hosts = hostsOf(environment);
+    for (const w of environment.workloads) {
+      writeHosts(w.namespace, hosts);
+      writeWorkload(paths, w);
+    }
+  }
+  await tellSupervisor(paths, { do: 'sync' });
+  await inParallel(workloads, atOnce, (w) => listens(paths, w));
+}
+
+const programName = (w: PlacedWorkload): string => `w.${w.environment}.${w.name}`;
+function writeWorkload(paths: LabPaths, w: PlacedWorkload): void {
+  const path = workloadPath(w);
+  const spec: WorkloadSpec = { identity: path, ports: w.ports.map(({ protocol, port }) => ({ protocol, port })), control: paths.workloadSocket(path) };
+  writeJson(paths.workloadSpec(path), spec);
+  writeSpec(paths, {
+    name: programName(w), title: `workload ${path}`, order: 4, namespace: w.namespace, log: paths.log(programName(w)), ready: { kind: 'running' },
+    argv: [nodeBinary, '--max-old-space-size=64', program('lab', 'workload'), paths.workloadSpec(path)],
+    env: { NODE_COMPILE_CACHE: `${repository}/.cache/compile` },
+  });
+}
+
+async function listens(paths: LabPaths, w: PlacedWorkload): Promise<void> {
+  for (const until = Date.now() + 60_000; ; await sleep(50)) {
+    try {
+      await askWorkload(paths, workloadPath(w), 'hello', {}, 5_000);
+      return;
+    } catch (error) {
+      if (Date.now() > until) throw error;
+    }
+  }
+}
+
+/** Waits until every node concerned has confirmed the changes; throws with each laggard and its reason when time runs out. */
+export async function waitEnforced({ client }: Lab, changes: readonly Change[], say: (text: string) => void = () => undefined, timeoutMs = 60_000): Promise<Enforcement> {
+  for (const until = Date.now() + timeoutMs; ; ) {
+    const state = await client.enforcement(changes, Math.min(2_000, Math.max(1_000, until - Date.now())));
+    const confirmed = state.nodes.filter((node) => node.enforced);
+    say(`${confirmed.length} of ${state.nodes.length} nodes at revision ${state.revision}`);
+    if (state.state !== 'waiting') return state;
+    if (Date.now() > until) {
+      const late = state.nodes.filter((node) => !node.enforced).map((node) => `${node.node}: ${node.why ?? 'has not confirmed'}`);
+      throw new LabError(`not in force everywhere after ${timeoutMs / 1000} s: ${late.join('; ')}`, 'Look into the log of that node\'s agent (osier lab status names it).');
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { deploy } from './deploy.ts';
+import { readInventory } from './inventory.ts';
+import type { Application } from './kubernetes/application.ts';
+import { translate } from './kubernetes/translate.ts';
+import type { Lab } from './lab.ts';
+import { LabError } from './names.ts';
+import { place } from './place.ts';
+import { type Progress, silent } from './progress.ts';
+
+export interface Loaded { readonly application: Application; readonly environments: readonly string[]; readonly revision: number }
+
+/** Kubernetes manifests of a folder (or one file), as they are, into each of the environments. */
+export async function loadManifests(lab: Lab, o: { path: string; environments: readonly string[]; domain?: string; project?: string; progress?: Progress }): Promise<Loaded> {
+  const application = translate(readFolder(o.path));
+  if (application.workloads.length === 0) throw new LabError(`${o.path} has no Deployment`, 'Name a folder with Kubernetes manifests.');
+  const [domain, project] = [o.domain ?? lab.record.domains[0] ?? '', o.project ?? lab.record.project];
+  const already = readInventory(lab.paths).environments.map((e) => e.name);
+  const nodes = lab.record.nodes.map((node) => node.name);
+  const environments = o.environments.map((environment, index) => {
+    const turn = already.includes(environment) ? already.indexOf(environment) : already.length + index;
+    return place({ lab: lab.record.name, domain, project, environment, turn, nodes, workloads: application.workloads, services: application.services });
+  });
+  const { revision } = await deploy(lab, environments, application.policies, o.progress ?? silent);
+  return { application, environments: o.environments, revision };
+}
+
+function readFolder(path: string): { name: string; text: string }[] {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new LabError(`there is no ${path}`, 'Name a folder with Kubernetes manifests.');
+  if (stat.isFile()) return [{ name: basename(path), text: readFileSync(path, 'utf8') }];
+  const names = readdirSync(path).filter((name) => /\.(ya?ml|json)$/.test(name)).sort();
+  if (names.length === 0) throw new LabError(`${path} has no .yaml, .yml or .json file`, 'Name a folder with Kubernetes manifests.');
+  return names.map((name) => ({ name, text: readFileSync(join(path, name), 'utf8') }));
+}
