@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ESLint } from 'eslint';
 import { makeGraph } from './graph.ts';
-import { checkTypes } from './types.ts';
+import { checkTypes, typeProjects } from './types.ts';
 import { root } from '../root.ts';
 
 /** Name under which others would import a room of a package, such as @osier/domain/net. */
@@ -98,6 +98,10 @@ describe('types of the pure layers', () => {
     const result = await checkTypes(folder);
     return result.ok ? 'clean' : result.output;
   };
+
+  it('are checked under their own settings', () => {
+    expect(typeProjects()).toEqual(expect.arrayContaining(['.', 'libs/contracts', 'libs/domain']));
+  });
 
   for (const layer of ['libs/contracts', 'libs/domain']) {
     it.each([

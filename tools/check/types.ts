@@ -1,8 +1,8 @@
-// Type-checks every package under the compiler settings of its layer, then tests and tools together.
-// The native compiler does it in a second or so; two run at a time.
+// Type-checks each pure package under its own settings (no Node, no DOM), then everything, with tests and tools, in one
+// program under the common ones. The native compiler does it in seconds; two run at a time.
 import { execFile } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { root } from '../root.ts';
 
 const compiler = join(root, 'node_modules/typescript-native/bin/tsc');
@@ -22,10 +22,11 @@ export function checkTypes(project: string): Promise<TypeCheck> {
   });
 }
 
-/** Packages with source, and the root project with tests and tools. */
+/** Packages whose compiler settings are not the common ones, and `.`, the whole repository under the common ones. */
 export function typeProjects(): string[] {
-  const packages = globSync('{libs,apps}/*/tsconfig.json', { cwd: root }).map((file) => join(file, '..'));
-  return [...packages.filter((folder) => globSync(join(root, folder, 'src/**/*.ts')).length > 0).sort(), '.'];
+  const common = '{"extends":"../../tsconfig.base.json","include":["src"]}';
+  const own = globSync('{libs,apps}/*/tsconfig.json', { cwd: root }).filter((file) => readFileSync(join(root, file), 'utf8').replace(/\s/g, '') !== common);
+  return ['.', ...own.map((file) => dirname(file)).sort()];
 }
 
 async function main(): Promise<void> {
