@@ -106,3 +106,18 @@ function peakOf(desired: Tables, actual: Tables): Record<TableName, number> {
   const count = (name: TableName): number => actual[name].size + [...desired[name].keys()].filter((key) => !actual[name].has(key)).length;
   return Object.fromEntries(tableNames.map((name) => [name, count(name)])) as Record<TableName, number>;
 }
+
+/**
+ * The tables that are, without what will go anyway: a first step where the old and the new do not fit together but the new alone does.
+ * It takes reachability away and gives none.
+ */
+export function shrunk(desired: Tables, actual: Tables): Tables {
+  const both = <R>(from: ReadonlyMap<string, R>, wanted: ReadonlyMap<string, unknown>): ReadonlyMap<string, R> => new Map([...from].filter(([key]) => wanted.has(key)));
+  const endpoints = both(actual.endpoints, desired.endpoints);
+  const used = new Set([...endpoints.values()].flatMap((row) => row.policy));
+  return {
+    ...actual, endpoints, addresses: both(actual.addresses, desired.addresses),
+    policy: new Map([...actual.policy].filter(([, row]) => used.has(row.policy))),
+    policies: new Map([...actual.policies].filter(([, row]) => used.has(row.number))),
+  };
+}

@@ -1,0 +1,148 @@
+import type { Bus } from '@osier/bus/bus';
+import type { Receipt } from '@osier/contracts/telemetry';
+import type { Kernel } from '@osier/dataplane/kernel';
+import type { Pending } from '@osier/domain/reconcile/program';
+import type { Log } from '@osier/telemetry/log';
+import { createReports } from './bus/reports.ts';
+import { startSessions } from './bus/session.ts';
+import { createEnforcer, type Enforced, pendingOf } from './enforce.ts';
+import { startFlows } from './flows/flows.ts';
+import { createDevices, type DeviceOptions } from './kernel/devices.ts';
+import type { Observe } from './kernel/observed.ts';
+import { startUpkeep } from './upkeep.ts';
+import { startTimings } from './trace.ts';
+
+export interface AgentOptions {
+  readonly node: string;
+  readonly bus: Bus;
+  readonly kernel: Kernel;
+  /** Reads the kernel back by another way than the writer's. */
+  readonly observe: Observe;
+  readonly devices: DeviceOptions;
+  readonly log: Log;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly newId: () => string;
+  /** Called once, with the first receipt that is about a complete world. */
+  readonly onReady?: () => void;
+  /** Milliseconds; tests shorten them. */
+  readonly every?: { readonly retry?: number; readonly inspect?: number; readonly collect?: number; readonly report?: number };
+}
+export interface Agent {
+  /** Stops speaking and listening. The kernel goes on as it is. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The loop of one node. One run at a time; whatever happens meanwhile makes one more run:
+ *
+ *   documents, barriers ─► sessions ─┐
+ *   a namespace that was missing ────┼─► run: enforce if there is something new ─► receipt
+ *   drift, a failure to retry ───────┘
+ */
+export async function startAgent(o: AgentOptions): Promise<Agent> {
+  const { kernel, log } = o;
+  const devices = createDevices(kernel, o.devices);
+  const enforcer = createEnforcer({ kernel, devices, observe: o.observe, node: o.node });
+  const reports = createReports(o);
+  const flows = startFlows({ kernel, bus: o.bus, node: o.node, log, now: o.now });
+  let last: Enforced | undefined;
+  let failure: Pending | undefined;
+  let done = { changes: -1, revision: 0, view: undefined as unknown };
+  let readBackAt = 0;
+  let thorough = true;
+  let again = false;
+  let stopped = false;
+  let scheduled: NodeJS.Immediate | undefined;
+  let ready = false;
+
+  const publish = (revision: number, incarnation: string, traces: readonly string[]): void => {
+    const traceparent = traces.at(-1);
+    reports.receipt(receiptOf({ node: o.node, revision, incarnation, readBackAt, last, failure, epoch: kernel.config().epoch, traceparent }));
+    if (!ready && last !== undefined) {
+      ready = true;
+      o.onReady?.();
+    }
+  };
+  const enforceNow = (traces: readonly string[]): boolean => {
+    const { view, revision } = sessions.knowledge;
+    const timings = startTimings(o.now);
+    try {
+      const enforced = enforcer.enforce(view, revision, { thorough, timings });
+      last = enforced;
+      readBackAt = o.now();
+      thorough = enforced.differences.length > 0;
+      failure = thorough ? notAsWritten(o.node, enforced.differences) : undefined;
+      flows.learn(enforced);
+      if (enforced.steps > 0) log.info({ revision, epoch: enforced.epoch, steps: enforced.steps, pending: enforced.pending.length }, 'the kernel has been brought up to date');
+    } catch (error) {
+      failure = pendingOf(o.node, error);
+      thorough = true;
+      reports.observe(failure.code === 'table-full' ? 'capacity' : 'health', 'error', `The kernel could not be brought up to date: ${failure.reason}`, { code: failure.code });
+    }
+    timings.tell(traces, { node: o.node, revision });
+    return failure === undefined;
+  };
+  const run = (): void => {
+    scheduled = undefined;
+    if (stopped || !sessions.knowledge.complete) return;
+    const { view, changes, revision, incarnation } = sessions.knowledge;
+    const traces = sessions.takeTraces();
+    const news = done.view !== view || done.changes !== changes || again || failure !== undefined;
+    again = false;
+    if (news && !enforceNow(traces)) return publish(done.revision, incarnation, traces);
+    done = { changes, revision, view };
+    publish(revision, incarnation, traces);
+  };
+  const schedule = (): void => {
+    scheduled ??= setImmediate(run);
+  };
+  const sessions = await startSessions({ bus: o.bus, node: o.node, log, now: o.now, newId: o.newId, onAdvance: schedule });
+
+  const retry = setInterval(() => {
+    if (failure === undefined && !last?.pending.some((p) => p.kind === 'endpoint')) return;
+    again = true;
+    schedule();
+  }, o.every?.retry ?? 1_000);
+  const upkeep = startUpkeep({
+    kernel, reports, log, every: o.every ?? {},
+    inspect: () => {
+      if (last === undefined || failure !== undefined) return [];
+      const seen = enforcer.inspect(last);
+      last = { ...last, ...seen };
+      readBackAt = o.now();
+      return seen.differences;
+    },
+    repair: () => {
+      thorough = again = true;
+      run();
+      return failure;
+    },
+  });
+  return {
+    async stop() {
+      stopped = true;
+      clearInterval(retry);
+      if (scheduled) clearImmediate(scheduled);
+      upkeep.stop();
+      await sessions.stop();
+      await Promise.all([flows.stop(), reports.stop()]);
+    },
+  };
+}
+
+const notAsWritten = (node: string, differences: readonly string[]): Pending => ({
+  kind: 'node', id: node, path: node, code: 'read-back-differs', reason: `The kernel does not hold what was written: ${differences[0] ?? ''}${differences.length > 1 ? `, and ${differences.length - 1} more` : ''}.`,
+});
+
+function receiptOf(r: { node: string; revision: number; incarnation: string; readBackAt: number; last: Enforced | undefined; failure: Pending | undefined; epoch: number; traceparent: string | undefined }): Receipt {
+  const { last } = r;
+  return {
+    node: r.node, incarnation: r.incarnation, revision: r.revision, epoch: r.epoch, digest: last?.attestation.digest ?? '',
+    readBackAt: new Date(r.readBackAt).toISOString(),
+    endpoints: (last?.program.endpoints ?? []).filter((e) => last?.ifindexes.has(e.id)).map((e) => ({ id: e.id, version: e.version })),
+    pending: [...(r.failure ? [r.failure] : []), ...(last?.pending ?? [])],
+    counts: last?.attestation.counts ?? { addresses: 0, identities: 0, policyEntries: 0, rules: 0 },
+    ...(r.traceparent === undefined ? {} : { traceparent: r.traceparent }),
+  };
+}

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { type Kernel, KernelError } from '@osier/dataplane/kernel';
+import { mapped16 } from '@osier/domain/net/ipv4';
+import type { RuleInfo } from '@osier/domain/policy/model';
+import { type Attestation, attest } from '@osier/domain/reconcile/attest';
+import { desired } from '@osier/domain/reconcile/desired';
+import { plan, shrunk } from '@osier/domain/reconcile/plan';
+import type { NodeProgram, Pending } from '@osier/domain/reconcile/program';
+import { type Highest, nothingGiven, number, type Tables } from '@osier/domain/reconcile/tables';
+import type { View } from '@osier/domain/reconcile/view';
+import type { Devices } from './kernel/devices.ts';
+import { readTables } from './kernel/records.ts';
+import { carryOut, checkFits, fits, sizes } from './kernel/writer.ts';
+import type { Observe } from './kernel/observed.ts';
+import type { Timings } from './trace.ts';
+
+/**
+ *   view ─desired─► program ─prepare─► devices ─number─► tables ─plan─► steps ─► kernel ─► read back ─attest─► what is so
+ *        compile                └─────────── kernel write ───────────────┘     └── read back ──┘
+ */
+export interface Enforced {
+  readonly program: NodeProgram;
+  readonly ifindexes: ReadonlyMap<string, number>;
+  readonly rules: ReadonlyMap<number, RuleInfo>;
+  readonly pending: readonly Pending[];
+  readonly attestation: Attestation;
+  /** Differences between what should be and what was read back; empty if all is well. */
+  readonly differences: readonly string[];
+  readonly epoch: number;
+  readonly steps: number;
+}
+export interface Enforcer {
+  /** Brings the kernel to what the view says. Throws KernelError; the kernel then does what it did, and calling again goes on from there. */
+  enforce(view: View, revision: number, o: { thorough: boolean; timings: Timings }): Enforced;
+  /** Reads the kernel back and compares it with what was enforced last. */
+  inspect(last: Enforced): Pick<Enforced, 'attestation' | 'differences'>;
+}
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+export function createEnforcer(o: { kernel: Kernel; devices: Devices; observe: Observe; node: string }): Enforcer {
+  const { kernel, devices, observe } = o;
+  let highest: Highest = nothingGiven;
+  const inspect = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>) => {
+    const seen = observe();
+    const attestation = attest(program, ifindexes, seen.tables, sha256);
+    return { attestation, differences: [...attestation.differences, ...seen.faults, ...devices.missing(program, ifindexes)] };
+  };
+  return {
+    enforce(view, revision, { thorough, timings }) {
+      const program = timings.run('compile', () => desired(view, o.node, sha256));
+      const written = timings.run('kernelWrite', () => {
+        configure(kernel, program);
+        if (thorough) devices.ensureOverlay();
+        const { ifindexes, pending } = devices.prepare(program, thorough);
+        const numbered = number(program, ifindexes, readTables(kernel), highest);
+        highest = numbered.highest;
+        const { steps, epoch } = write(kernel, numbered.tables, revision);
+        devices.activate(program);
+        return { ifindexes, pending, rules: numbered.ruleNumbers, epoch, steps };
+      });
+      const seen = timings.run('readBack', () => inspect(program, written.ifindexes));
+      return { program, ...written, pending: [...program.pending, ...written.pending], ...seen };
+    },
+    inspect: (last) => inspect(last.program, last.ifindexes),
+  };
+}
+
+function write(kernel: Kernel, wanted: Tables, revision: number): { steps: number; epoch: number } {
+  const make = (to: Tables, from: Tables) => plan(to, from, kernel.config().epoch, { forgetNew: kernel.restored });
+  const actual = readTables(kernel);
+  let next = make(wanted, actual);
+  if (!fits(kernel, next.peak)) {
+    checkFits(kernel, sizes(wanted));
+    carryOut(kernel, make(shrunk(wanted, actual), actual).steps, revision);
+    next = make(wanted, readTables(kernel));
+    checkFits(kernel, next.peak);
+  }
+  return { steps: next.steps.length, epoch: carryOut(kernel, next.steps, revision) };
+}
+
+/** Other nodes accept packets of ours from this tunnel endpoint only, so the node's document decides it, not this machine. */
+function configure(kernel: Kernel, program: NodeProgram): void {
+  if (program.tunnelEndpoint === undefined) return;
+  const underlay = mapped16(program.tunnelEndpoint);
+  if (!Buffer.from(kernel.config().underlay).equals(underlay)) kernel.configure({ underlay });
+}
+
+/** What a failure of the kernel means for the receipt: the node as a whole is behind, and why. */
+export const pendingOf = (node: string, error: unknown): Pending => error instanceof KernelError
+  ? { kind: 'node', id: node, path: node, code: error.code, reason: `${error.reason} (${error.path}). ${error.fix}` }
+  : { kind: 'node', id: node, path: node, code: 'internal-error', reason: error instanceof Error ? error.message : String(error) };

@@ -1,0 +1,89 @@
+import { dropReasons, type Flow } from '@osier/contracts/telemetry';
+import type { FlowEvent } from '@osier/dataplane/kernel';
+import { EndedBy, FlowKind, Verdict } from '@osier/dataplane/records';
+import { fromMapped16 } from '@osier/domain/net/ipv4';
+import type { RuleInfo } from '@osier/domain/policy/model';
+import type { Place } from '@osier/domain/reconcile/program';
+import { placeKey } from '@osier/domain/reconcile/program';
+
+/** What numbers and addresses of flow records stand for, as far as this node knows. */
+export interface Directory {
+  place(rd: number, address: string): Place | undefined;
+  rule(number: number): RuleInfo | undefined;
+  /** `acme/shop/staging`; undefined: no environment of this node. */
+  environment(rd: number): string | undefined;
+  networkName(rd: number, number: number): string;
+}
+
+const endings = Object.fromEntries(Object.entries(EndedBy).map(([name, value]) => [value, name])) as Record<number, keyof typeof EndedBy>;
+const protocols: Record<number, Flow['protocol']> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP' };
+
+/** `bootTime`: milliseconds since the epoch at which the boot clock was 0. Undefined where the routing domain is unknown: nobody could be told. */
+export function resolve(event: FlowEvent, directory: Directory, bootTime: number): { environment: string; flow: Flow } | undefined {
+  const environment = directory.environment(event.rd);
+  if (environment === undefined) return undefined;
+  const ended = endings[event.endedBy];
+  const decisions = [event.egressRule, event.ingressRule].flatMap((n) => (n === 0 ? [] : [decision(n, n === event.egressRule ? 'egress' : 'ingress', directory.rule(n))]));
+  const flow: Flow = {
+    event: event.kind === FlowKind.start ? 'start' : event.kind === FlowKind.end ? 'end' : 'denied',
+    ...(ended === undefined || ended === 'not' ? {} : { endedBy: ended }),
+    at: new Date(bootTime + Number(event.time / 1_000_000n)).toISOString(),
+    environment: environment.split('/').at(-1) ?? '',
+    network: directory.networkName(event.rd, event.network),
+    source: side(event.rd, event.source, event.sourcePort, directory),
+    destination: side(event.rd, event.destination, event.destinationPort, directory),
+    protocol: protocols[event.protocol] ?? 'other',
+    verdict: event.verdict === Verdict.allowed ? 'allowed' : 'denied',
+    reason: dropReasons[event.reason] ?? 'internal',
+    decisions,
+    revision: Number(event.revision),
+    packets: { forward: Number(event.packets[0]), reply: Number(event.packets[1]) },
+    bytes: { forward: Number(event.bytes[0]), reply: Number(event.bytes[1]) },
+    repeats: event.repeats,
+  };
+  return { environment, flow };
+}
+
+/** A packet that is no IPv4 has no address here: 0.0.0.0. */
+function side(rd: number, bytes: Uint8Array, port: number, directory: Directory): Flow['source'] {
+  const address = fromMapped16(bytes) ?? '0.0.0.0';
+  const place = directory.place(rd, address);
+  return { address, port, ...(place === undefined ? {} : { endpoint: place.path, tags: { ...place.tags } }) };
+}
+
+function decision(number: number, side: 'egress' | 'ingress', rule: RuleInfo | undefined): Flow['decisions'][number] {
+  if (rule === undefined) return { direction: side, policy: 'unknown', policyId: '', rule: `rule ${number}` };
+  return { direction: rule.direction, policy: rule.policyPath, policyId: rule.policyId, rule: rule.name };
+}
+
+/** Remembers what has just gone, too: the end of a flow is told after its endpoint or its rule may have left. */
+const rulesKept = 50_000;
+
+export function createDirectory(): Directory & { learn(program: { places: ReadonlyMap<string, Place> }, rules: ReadonlyMap<number, RuleInfo>): void } {
+  let places: ReadonlyMap<string, Place> = new Map();
+  let former: ReadonlyMap<string, Place> = new Map();
+  const environments = new Map<number, string>();
+  const networks = new Map<string, string>();
+  const known = new Map<number, RuleInfo>();
+  return {
+    learn(program, rules) {
+      if (program.places !== places) [former, places] = [places, program.places];
+      for (const p of places.values()) {
+        environments.set(p.rd, p.environment);
+        networks.set(`${p.rd}|${p.network}`, p.networkName);
+      }
+      for (const [number, rule] of rules) {
+        known.delete(number);
+        known.set(number, rule);
+      }
+      for (const oldest of known.keys()) {
+        if (known.size <= rulesKept) break;
+        known.delete(oldest);
+      }
+    },
+    place: (rd, address) => places.get(placeKey({ rd, address })) ?? former.get(placeKey({ rd, address })),
+    rule: (number) => known.get(number),
+    environment: (rd) => environments.get(rd),
+    networkName: (rd, number) => networks.get(`${rd}|${number}`) ?? '',
+  };
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { type Kernel, KernelError, LINK_PREFIX } from '@osier/dataplane/kernel';
+import { mapped16 } from '@osier/domain/net/ipv4';
+import type { LocalEndpoint, NodeProgram, Pending } from '@osier/domain/reconcile/program';
+import { macBytes } from './records.ts';
+
+/** Bytes that VXLAN over IPv4 adds: outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14. */
+export const overlayBytes = 50;
+export const vxlanName = `${LINK_PREFIX}vxlan`;
+
+/** A device name has 15 characters; 48 bits of the endpoint's id are enough to tell one node's endpoints apart. */
+export const hostNameOf = (endpointId: string): string => `${LINK_PREFIX}${createHash('sha256').update(endpointId).digest('hex').slice(0, 12)}`;
+
+export interface DeviceOptions {
+  /** Where the network namespaces of workloads are, by container id. */
+  readonly netnsDir: string;
+  readonly underlayMtu: number;
+  readonly underlayDevice: string | undefined;
+  readonly vxlanPort: number;
+}
+
+export interface Devices {
+  /** The one overlay device; repairs it and its program. */
+  ensureOverlay(): void;
+  /**
+   * Removes the devices of endpoints that are gone, then makes a device for each endpoint, still down where it is new. What could not
+   * be made is told in `pending` and left out. `thorough`: also go over devices that are there already (their programs, their other side).
+   */
+  prepare(program: NodeProgram, thorough: boolean): { ifindexes: Map<string, number>; pending: Pending[] };
+  /** Brings up what was prepared. Call it when the kernel's tables know the endpoints. */
+  activate(program: NodeProgram): void;
+  /** Names of devices that should be up and are not there or are down. */
+  missing(program: NodeProgram, ifindexes: ReadonlyMap<string, number>): string[];
+}
+
+export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
+  const mtu = o.underlayMtu - overlayBytes;
+  /** What this process has gone over, by host name: the options as text. */
+  const prepared = new Map<string, string>();
+  const optionsOf = (e: LocalEndpoint) => ({
+    hostName: hostNameOf(e.id), netnsPath: join(o.netnsDir, e.containerId), peerName: e.interface, mtu, mac: macBytes(e.mac), address: mapped16(e.address),
+  });
+  const veths = () => new Map(kernel.links.list().filter((l) => l.kind === 'veth').map((l) => [l.name, l]));
+  return {
+    ensureOverlay: () => void kernel.links.ensureVxlan({ name: vxlanName, port: o.vxlanPort, mtu, ...(o.underlayDevice === undefined ? {} : { device: o.underlayDevice }) }),
+    prepare(program, thorough) {
+      const there = veths();
+      const wanted = new Set(program.endpoints.map((e) => hostNameOf(e.id)));
+      for (const name of there.keys()) if (!wanted.has(name)) kernel.links.removeVeth(name);
+      for (const name of prepared.keys()) if (!wanted.has(name) || !there.has(name)) prepared.delete(name);
+      const ifindexes = new Map<string, number>();
+      const pending: Pending[] = [];
+      for (const e of program.endpoints) {
+        const options = optionsOf(e);
+        const [known, text] = [there.get(options.hostName), JSON.stringify(options)];
+        try {
+          const ifindex = known && !thorough && prepared.get(options.hostName) === text ? known.ifindex : kernel.links.prepareVeth(options);
+          prepared.set(options.hostName, text);
+          ifindexes.set(e.id, ifindex);
+        } catch (error) {
+          if (!(error instanceof KernelError)) throw error;
+          prepared.delete(options.hostName);
+          pending.push({ kind: 'endpoint', id: e.id, path: e.path, code: error.code, reason: `${error.reason} (${error.path}).` });
+        }
+      }
+      return { ifindexes, pending };
+    },
+    activate(program) {
+      const there = veths();
+      for (const e of program.endpoints) {
+        const link = there.get(hostNameOf(e.id));
+        if (link && !link.up && prepared.has(link.name)) kernel.links.activateVeth(link.name);
+      }
+    },
+    missing(program, ifindexes) {
+      const there = veths();
+      return program.endpoints.filter((e) => ifindexes.has(e.id)).flatMap((e) => {
+        const link = there.get(hostNameOf(e.id));
+        return link?.up && link.ifindex === ifindexes.get(e.id) ? [] : [`device ${hostNameOf(e.id)} of ${e.path}`];
+      });
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import type { AddressKey, AddressRecord, DigestRecord, EndpointRecord, Kernel, PolicyEntry, PolicyKey, RuleRecord } from '@osier/dataplane/kernel';
+import { Action, AddressKind, Direction, EndpointFlag } from '@osier/dataplane/records';
+import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
+import { type AddressRow, type EndpointRow, type MeaningRow, type PolicyRow, type RuleRow, type Rows, table, type TableName, type Tables } from '@osier/domain/reconcile/tables';
+
+/** Rows of the pure core ↔ records of the kernel. Nothing is decided here. */
+type Records = {
+  addresses: [AddressKey, AddressRecord]; endpoints: [number, EndpointRecord]; policy: [PolicyKey, PolicyEntry];
+  rules: [number, RuleRecord]; identities: [number, DigestRecord]; policies: [number, DigestRecord];
+};
+
+export const toRecord: { [T in TableName]: (row: Rows[T]) => Records[T] } = {
+  addresses: (r) => [{ rd: r.rd, address: mapped16(r.address) }, {
+    kind: r.tunnel === '' ? AddressKind.local : AddressKind.remote, network: r.network, targetRd: r.rd, ifindex: r.ifindex,
+    tunnel: r.tunnel === '' ? new Uint8Array(16) : mapped16(r.tunnel), identity: [...r.identity], mac: macBytes(r.mac),
+  }],
+  endpoints: (r) => [r.ifindex, { rd: r.rd, network: r.network, policy: [...r.policy], address: mapped16(r.address), mac: macBytes(r.mac), flags: EndpointFlag.active }],
+  policy: (r) => [
+    { prefixlen: prefixOf(r), policy: r.policy, peer: r.peer, direction: Direction[r.direction], protocol: r.protocol ?? 0, port: r.port ?? 0 },
+    { precedence: r.precedence, rule: r.rule, action: r.action === 'Allow' ? Action.allow : Action.deny },
+  ],
+  rules: (r) => [r.number, {
+    policyId: idBytes(r.policyId), ruleIndex: r.index, direction: Direction[r.direction], action: r.action === 'Allow' ? Action.allow : Action.deny, precedence: r.priority,
+  }],
+  identities: (r) => [r.number, { digest: hexBytes(r.digest) }],
+  policies: (r) => [r.number, { digest: hexBytes(r.digest) }],
+};
+
+/**
+ * What the kernel holds, as rows. A record that no row of ours could have made is shown as one that differs from any (network 0,
+ * rule 0), so that it is replaced.
+ */
+export function readTables(kernel: Kernel): Tables {
+  return {
+    addresses: table('addresses', kernel.addresses.list().map(([k, r]): AddressRow => {
+      const local = r.kind === AddressKind.local;
+      return {
+        rd: k.rd, address: addressText(k.address), network: r.targetRd === k.rd ? r.network : 0, ifindex: local ? r.ifindex : 0,
+        tunnel: local ? '' : addressText(r.tunnel), mac: local ? macText(r.mac) : '', identity: r.identity,
+      };
+    })),
+    endpoints: table('endpoints', kernel.endpoints.list().map(([ifindex, r]): EndpointRow => ({
+      ifindex, rd: r.rd, network: r.flags === EndpointFlag.active ? r.network : 0, address: addressText(r.address), mac: macText(r.mac), policy: r.policy,
+    }))),
+    policy: table('policy', kernel.policy.list().map(([k, e]): PolicyRow => ({
+      policy: k.policy, peer: k.peer, direction: k.direction === Direction.egress ? 'egress' : 'ingress',
+      protocol: k.prefixlen < 80 ? undefined : k.protocol, port: k.prefixlen < 96 ? undefined : k.port,
+      action: e.action === Action.allow ? 'Allow' : 'Deny', precedence: e.precedence, rule: e.rule,
+    }))),
+    rules: table('rules', kernel.rules.list().map(([number, r]): RuleRow => ({
+      number, policyId: idText(r.policyId), index: r.ruleIndex, direction: r.direction === Direction.egress ? 'egress' : 'ingress',
+      action: r.action === Action.allow ? 'Allow' : 'Deny', priority: r.precedence,
+    }))),
+    identities: table('identities', kernel.identities.list().map(([number, r]): MeaningRow => ({ number, digest: hexText(r.digest) }))),
+    policies: table('policies', kernel.policies.list().map(([number, r]): MeaningRow => ({ number, digest: hexText(r.digest) }))),
+  };
+}
+
+/** Bits after the trie's own length field: policy, peer and direction are always given (72), then protocol, then port. */
+const prefixOf = (r: PolicyRow): number => (r.protocol === undefined ? 72 : r.port === undefined ? 80 : 96);
+
+export const hexText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const hexBytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+export const macText = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(':');
+export const macBytes = (text: string): Uint8Array => (text === '' ? new Uint8Array(6) : hexBytes(text.replaceAll(':', '')));
+/** Another kind of address than IPv4 is shown in hex, which equals no row of ours. */
+export const addressText = (bytes: Uint8Array): string => fromMapped16(bytes) ?? hexText(bytes);
+const idBytes = (id: string): Uint8Array => (id === '' ? new Uint8Array(16) : hexBytes(id.replaceAll('-', '')));
+export function idText(bytes: Uint8Array): string {
+  if (bytes.every((b) => b === 0)) return '';
+  return hexText(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

@@ -1,0 +1,63 @@
+import { type NodeDump, readBack, type Where } from '@osier/dataplane/witness';
+import { fromMapped16 } from '@osier/domain/net/ipv4';
+import { type AddressRow, type EndpointRow, type PolicyRow, type RuleRow, table } from '@osier/domain/reconcile/tables';
+import type { Observe, Observed } from './observed.ts';
+
+/**
+ * The kernel as the witness read it, in the rows that the core compares. Uses nothing of the writer's conversion (records.ts): what one
+ * of the two gets wrong, the comparison shows. What no right record could say becomes a value that no right row has (-1, `?`).
+ */
+export const witnessOf = (where: Where): Observe => () => observed(readBack(where));
+
+export function observed(dump: NodeDump): Observed {
+  return { tables: tablesOf(dump), faults: faultsOf(dump) };
+}
+
+function tablesOf(dump: NodeDump): Observed['tables'] {
+  return {
+    addresses: table('addresses', dump.addresses.map((a): AddressRow => ({
+      rd: a.rd, address: ip(a.address), network: a.targetRd === a.rd && a.kind !== 'unknown' ? a.network : -1, ifindex: a.kind === 'local' ? a.ifindex : 0,
+      tunnel: a.kind === 'remote' ? ip(a.tunnel) : '', mac: a.kind === 'local' ? mac(a.mac) : '', identity: a.identity,
+    }))),
+    endpoints: table('endpoints', dump.endpoints.map((e): EndpointRow => ({
+      ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy,
+    }))),
+    policy: table('policy', dump.policy.map((p): PolicyRow => ({
+      policy: p.policy, peer: p.peer, direction: p.direction === 'ingress' ? 'ingress' : 'egress',
+      protocol: p.prefixlen >= 80 ? p.protocol : undefined, port: p.prefixlen >= 96 ? p.port : undefined,
+      action: p.action === 'allow' ? 'Allow' : 'Deny',
+      precedence: [72, 80, 96].includes(p.prefixlen) && p.direction !== 'unknown' && p.action !== 'unknown' ? p.precedence : -1, rule: p.rule,
+    }))),
+    rules: table('rules', dump.rules.map((r): RuleRow => ({
+      number: r.rule, policyId: uuid(r.policyId), index: r.ruleIndex, direction: r.direction === 'ingress' ? 'ingress' : 'egress',
+      action: r.action === 'allow' ? 'Allow' : 'Deny', priority: r.precedence,
+    }))),
+    identities: table('identities', dump.identities),
+    policies: table('policies', dump.policies),
+  };
+}
+
+const wantedPrograms = { veth: { ingress: 'from_endpoint', egress: 'to_endpoint' }, vxlan: { ingress: 'from_vxlan', egress: undefined } } as const;
+
+/** Devices that would let packets past the programs, or keep them from any. */
+function faultsOf(dump: NodeDump): string[] {
+  const attachments = new Map(dump.attachments.map((a) => [a.ifindex, a]));
+  const faults: string[] = [];
+  for (const link of dump.links) {
+    const wanted = link.kind === 'veth' || link.kind === 'vxlan' ? wantedPrograms[link.kind] : undefined;
+    if (wanted === undefined) continue;
+    for (const side of ['ingress', 'egress'] as const) {
+      const found = attachments.get(link.ifindex)?.[side]?.name;
+      if (wanted[side] !== undefined && found !== wanted[side]) faults.push(`device ${link.name} runs ${found ?? 'nothing'} at ${side}, not ${wanted[side]}`);
+    }
+  }
+  const overlay = dump.links.find((l) => l.kind === 'vxlan');
+  if (overlay === undefined) faults.push('the overlay device is missing');
+  else if (!overlay.up) faults.push(`the overlay device ${overlay.name} is down`);
+  else if (overlay.ifindex !== dump.vxlanIfindex) faults.push(`the programs send to device ${dump.vxlanIfindex}, and the overlay is ${overlay.ifindex}`);
+  return faults;
+}
+
+const ip = (bytes: Uint8Array): string => fromMapped16(bytes) ?? `? ${Buffer.from(bytes).toString('hex')}`;
+const mac = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex').replace(/(..)(?=.)/g, '$1:');
+const uuid = (hex: string): string => (/^0+$/.test(hex) ? '' : [8, 12, 16, 20].reduce((text, at, i) => `${text.slice(0, at + i)}-${text.slice(at + i)}`, hex));
