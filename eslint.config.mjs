@@ -67,7 +67,7 @@ export default tseslint.config(
     rules: { 'no-restricted-syntax': ['error', { selector: 'Program', message: 'No index.ts: name the room after what is in it.' }] },
   },
   {
-    files: ['**/*.test.ts'],
+    files: ['**/*.test.ts', '{libs,apps}/*/test/**/*.ts'],
     rules: { '@nx/enforce-module-boundaries': boundaries(true) },
   },
 );
