@@ -14,6 +14,8 @@ import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
 import { Relay } from './relay.ts';
 
+export type { AnyDefinition };
+
 export interface ServiceDeps {
   readonly bus: Bus;
   readonly store: Store;

@@ -209,6 +209,14 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.transaction((unit) => unit.learn(document(2), 20))).toBe(false);
     });
 
+    it('knows two kinds of one id', async () => {
+      const lease = { ...network(1), kind: 'lease', name: 'l', version: 1, createdAt: '', updatedAt: '', intent: '' } as never;
+      const of = { ...network(1), version: 1, createdAt: '', updatedAt: '', intent: '' } as never;
+      expect(await store.transaction(async (unit) => [await unit.learn(lease, 5), await unit.learn(of, 4)])).toEqual([true, true]);
+      expect(await store.known.get('lease', idOf(1))).toMatchObject({ name: 'l' });
+      expect(await store.known.get('network', idOf(1))).toMatchObject({ name: 'net-1' });
+    });
+
     it('keeps marks', async () => {
       await store.setMark('a', '1');
       await store.transaction(async (unit) => {

@@ -6,12 +6,16 @@ import { Unit } from './unit.ts';
 
 const byId = (a: AnyDocument, b: AnyDocument): number => (a.id < b.id ? -1 : 1);
 
-/** Documents by id, with the revision of each. */
+/** Documents by a key, with the revision of each. */
 class Documents implements DocumentSource {
   readonly rows = new Map<string, { document: AnyDocument; revision: number }>();
+  readonly #key: (kind: Kind, id: string) => string;
 
+  constructor(key: (kind: Kind, id: string) => string) {
+    this.#key = key;
+  }
   async get(kind: Kind, id: string) {
-    const row = this.rows.get(id);
+    const row = this.rows.get(this.#key(kind, id));
     return row?.document.kind === kind ? row : undefined;
   }
   async byName(kind: Kind, scope: Scope, name: string) {
@@ -31,8 +35,8 @@ interface HistoryRow { document: AnyDocument; validFrom: string; validTo?: strin
 /** The twin of the databases: same contract suite, nothing on disk. Transactions run one after another, and leave nothing behind when they fail. */
 export function memoryStore(options: { now?: () => number } = {}): Store {
   const now = options.now ?? Date.now;
-  const own = new Documents();
-  const known = new Documents();
+  const own = new Documents((_kind, id) => id);
+  const known = new Documents((kind, id) => `${kind}/${id}`);
   const inbox = new Map<string, number>();
   const outbox = new Map<number, OutboxEntry>();
   const history = new Map<string, HistoryRow[]>();
@@ -70,7 +74,7 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
     for (const entry of changes.outbox) outbox.set(++lastRow, entry);
     for (const awaits of changes.taken) waiting.delete(awaits);
     for (const w of changes.waits) waiting.set(w.awaits, w);
-    for (const row of changes.learned) known.rows.set(row.document.id, row);
+    for (const row of changes.learned) known.rows.set(`${row.document.kind}/${row.document.id}`, row);
     for (const [name, value] of changes.marks) marks.set(name, value);
   }
 

@@ -5,6 +5,8 @@ import type { Reader } from '@osier/domain/service';
 import { as, asAll, type Changes, type DocumentSource, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
 import type { Cause, OpenOutcome, UnitOfWork, Waiting, Where } from './store.ts';
 
+const keyOf = (document: { kind: Kind; id: string }): string => `${document.kind}/${document.id}`;
+
 /** Documents as the transaction sees them: what is committed, with what it has put itself laid over. */
 class Overlay implements Reader {
   readonly #source: DocumentSource;
@@ -17,23 +19,23 @@ class Overlay implements Reader {
   }
 
   lay(document: AnyDocument): void {
-    this.#fresh.set(document.id, document);
+    this.#fresh.set(keyOf(document), document);
   }
 
   /** Tombstones too. */
   async current(kind: Kind, id: string): Promise<AnyDocument | undefined> {
-    return this.#fresh.get(id) ?? (await this.committed(kind, id))?.document;
+    return this.#fresh.get(keyOf({ kind, id })) ?? (await this.committed(kind, id))?.document;
   }
 
   async committed(kind: Kind, id: string): Promise<{ document: AnyDocument; revision: number } | undefined> {
-    const key = `${kind}/${id}`;
+    const key = keyOf({ kind, id });
     if (!this.#read.has(key)) this.#read.set(key, await this.#source.get(kind, id));
     return this.#read.get(key);
   }
 
   async get<K extends Kind>(kind: K, id: string) {
     const document = await this.current(kind, id);
-    return document?.phase === 'active' && document.kind === kind ? as<K>(document) : undefined;
+    return document?.phase === 'active' ? as<K>(document) : undefined;
   }
 
   async byName<K extends Kind>(kind: K, scope: Scope, name: string) {
@@ -41,11 +43,11 @@ class Overlay implements Reader {
     for (const document of this.#fresh.values()) if (nameKey(document) === key) return as<K>(document);
     if (!this.#names.has(key)) this.#names.set(key, await this.#source.byName(kind, scope, name));
     const document = this.#names.get(key);
-    return document && !this.#fresh.has(document.id) ? as<K>(document) : undefined;
+    return document && !this.#fresh.has(keyOf(document)) ? as<K>(document) : undefined;
   }
 
   async list<K extends Kind>(kind: K, where: Where = {}) {
-    const committed = (await this.#source.list(kind, where)).filter((document) => !this.#fresh.has(document.id));
+    const committed = (await this.#source.list(kind, where)).filter((document) => !this.#fresh.has(keyOf(document)));
     const fresh = [...this.#fresh.values()].filter((d) => d.kind === kind && d.phase === 'active' && matches(d, where));
     if (fresh.length === 0) return asAll<K>(committed);
     return asAll<K>([...committed, ...fresh].sort((a, b) => (a.id < b.id ? -1 : 1)));
@@ -128,9 +130,9 @@ export class Unit implements UnitOfWork {
   }
 
   async learn(document: AnyDocument, revision: number): Promise<boolean> {
-    const known = this.#learned.get(document.id) ?? (await this.known.committed(document.kind, document.id));
+    const known = this.#learned.get(keyOf(document)) ?? (await this.known.committed(document.kind, document.id));
     if (known && known.revision >= revision) return false;
-    this.#learned.set(document.id, { document, revision });
+    this.#learned.set(keyOf(document), { document, revision });
     this.known.lay(document);
     return true;
   }

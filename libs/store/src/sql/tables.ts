@@ -3,8 +3,6 @@ import type { InferKyselyDB } from '@mikro-orm/sql';
 
 /** A service's own database. Documents are JSON text; the columns beside them are what is searched by. Times are milliseconds since the epoch, or RFC 3339 where a document has them. */
 const documentColumns = {
-  id: p.string().primary(),
-  kind: p.string(),
   domain: p.string(), project: p.string(), environment: p.string(),
   name: p.string(), parent: p.string(),
   phase: p.string(),
@@ -14,6 +12,8 @@ const documentColumns = {
 const Entity = defineEntity({
   name: 'entities',
   properties: {
+    /** Unique among all that the service owns. */
+    id: p.string().primary(), kind: p.string(),
     ...documentColumns,
     /** `<kind>/<scope>/<name>` while it is not deleted, and so unique; null of a tombstone. */
     name_key: p.string().nullable().unique(),
@@ -25,6 +25,8 @@ const Entity = defineEntity({
 const Known = defineEntity({
   name: 'known',
   properties: {
+    /** Owners may give one id to two things that belong together, as a lease and its endpoint. */
+    kind: p.string().primary(), id: p.string().primary(),
     ...documentColumns,
     /** Not unique: the owner sees to that, and a projection must never get stuck on it. */
     name_key: p.string().nullable().index(),

@@ -16,7 +16,7 @@ const documentRow = (document: AnyDocument) => ({
 
 /** The last of each id; tombstones first, since they give names back that others of the same transaction may take. */
 function lastOfEach<T extends { document: AnyDocument }>(items: readonly T[]): T[] {
-  const last = [...new Map(items.map((item) => [item.document.id, item])).values()];
+  const last = [...new Map(items.map((item) => [`${item.document.kind}/${item.document.id}`, item])).values()];
   return [...last.filter((i) => i.document.phase === 'deleted'), ...last.filter((i) => i.document.phase !== 'deleted')];
 }
 
@@ -63,7 +63,7 @@ export async function writeChanges(sql: Sql, changes: Changes, now: number): Pro
       .onConflict((on) => on.column('awaits').doUpdateSet((row) => ({ deadline_at: row.ref('excluded.deadline_at'), content: row.ref('excluded.content') }))).execute());
   await inChunks(lastOfEach(changes.learned), (chunk) =>
     sql.insertInto('known').values(chunk.map(({ document, revision }) => ({ ...documentRow(document), revision })))
-      .onConflict((on) => on.column('id').doUpdateSet((row) => ({
+      .onConflict((on) => on.columns(['kind', 'id']).doUpdateSet((row) => ({
         name: row.ref('excluded.name'), parent: row.ref('excluded.parent'), phase: row.ref('excluded.phase'),
         document: row.ref('excluded.document'), name_key: row.ref('excluded.name_key'), revision: row.ref('excluded.revision'),
       }))).execute());

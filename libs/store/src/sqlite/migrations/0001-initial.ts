@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 const documentColumns =
-  '`id` text not null primary key, `kind` text not null, `domain` text not null, `project` text not null, `environment` text not null, `name` text not null, `parent` text not null, `phase` text not null, `document` text not null, `name_key` text null';
+  '`domain` text not null, `project` text not null, `environment` text not null, `name` text not null, `parent` text not null, `phase` text not null, `document` text not null, `name_key` text null';
 const searchedBy = (table: string): string[] => [
   `create index \`${table}_kind_domain_project_environment_index\` on \`${table}\` (\`kind\`, \`domain\`, \`project\`, \`environment\`);`,
   `create index \`${table}_kind_parent_index\` on \`${table}\` (\`kind\`, \`parent\`);`,
@@ -10,10 +10,10 @@ const searchedBy = (table: string): string[] => [
 export class Initial extends Migration {
   override up(): void {
     const statements = [
-      `create table \`entities\` (${documentColumns}, \`version\` integer not null, \`published_revision\` integer not null);`,
+      `create table \`entities\` (\`id\` text not null primary key, \`kind\` text not null, ${documentColumns}, \`version\` integer not null, \`published_revision\` integer not null);`,
       'create unique index `entities_name_key_unique` on `entities` (`name_key`);',
       ...searchedBy('entities'),
-      `create table \`known\` (${documentColumns}, \`revision\` integer not null);`,
+      `create table \`known\` (\`kind\` text not null, \`id\` text not null, ${documentColumns}, \`revision\` integer not null, primary key (\`kind\`, \`id\`));`,
       'create index `known_name_key_index` on `known` (`name_key`);',
       ...searchedBy('known'),
       'create table `history` (`id` text not null, `version` integer not null, `document` text not null, `valid_from` text not null, `valid_to` text null, `revision` integer null, primary key (`id`, `version`));',
