@@ -18,12 +18,15 @@ const read = (file: string): string => {
   }
 };
 
-/** Network namespaces named osier-* and mounts with "osier" in their mount point. */
+/** Mounts that come and go with the machine itself. */
+const FOREIGN_MOUNTS = /^\/run\/(netns|user|credentials|systemd)\b|^\/var\/lib\/(docker|containerd)\b/;
+
+/** All named network namespaces and mounts: what a run adds and does not take away is its leftover, whatever its name. */
 export function lookAround(): Machine {
   const folder = '/run/netns';
-  const namespaces = existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith('osier')) : [];
-  const points = read('/proc/self/mountinfo').split('\n').map((line) => line.split(' ')[4] ?? '');
-  return { namespaces, mounts: points.filter((point) => point.includes('osier') && !point.startsWith(`${folder}/`)) };
+  const namespaces = existsSync(folder) ? readdirSync(folder) : [];
+  const points = read('/proc/self/mountinfo').split('\n').flatMap((line) => line.split(' ')[4] ?? []);
+  return { namespaces, mounts: points.filter((point) => !FOREIGN_MOUNTS.test(point)) };
 }
 
 const processIds = (): number[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
@@ -39,10 +42,17 @@ export function processesOf(run: string): string[] {
     .map(({ pid, command }) => `process ${pid}: ${command.slice(0, 160)}`);
 }
 
-/** True when an Osier that this run did not start is running: its namespaces and mounts cannot be told from leftovers. */
+/**
+ * True when an Osier or a test that this run did not start is running on this machine: the namespaces and mounts it adds
+ * cannot be told from leftovers.
+ */
 export function othersRunning(run: string): boolean {
-  const marker = `${RUN_VARIABLE}=${run}`;
-  return processIds().some((pid) => /\/?apps\/(lab|node-agent|topology)\/src\//.test(commandLine(pid)) && !read(`/proc/${pid}/environ`).includes(marker));
+  const ours = /\/?apps\/(lab|node-agent|topology)\/src\/|\/jest\/bin\/jest\.js|\/jest-worker\//;
+  return processIds().some((pid) => {
+    if (pid === process.pid) return false;
+    const marks = read(`/proc/${pid}/environ`).split('\0').filter((entry) => entry.startsWith(`${RUN_VARIABLE}=`));
+    return !marks.includes(`${RUN_VARIABLE}=${run}`) && (marks.length > 0 || ours.test(commandLine(pid)));
+  });
 }
 
 function heldByProcesses(namespace: string): boolean {
