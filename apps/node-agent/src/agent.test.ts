@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { deleted, eventually, make, pause, production, staging, World } from './test-world.ts';
+import { deleted, eventually, make, pause, production, staging, World } from '../test/world.ts';
 
 const [net, other] = [make.network(101, staging), make.network(102, production)];
 const [web, db, api] = [make.endpoint(11, net, 1, { app: 'web' }), make.endpoint(12, net, 1, { app: 'db' }), make.endpoint(13, net, 2, { app: 'api' })];

@@ -9,11 +9,11 @@ import { KernelError } from '@osier/dataplane/kernel';
 import type { Limits } from '@osier/dataplane/kernel';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { silent } from '@osier/telemetry/log';
-import { type Agent, startAgent } from './agent.ts';
-import { hostNameOf } from './kernel/devices.ts';
-import { readTables } from './kernel/records.ts';
+import { type Agent, startAgent } from '../src/agent.ts';
+import { hostNameOf } from '../src/kernel/devices.ts';
+import { readTables } from '../src/kernel/records.ts';
 
-/** For tests: a bus in memory, topology's side of the conversation with one agent, and a kernel that outlives the agent. */
+/** For tests: topology's side of the conversation with one agent over any bus; and a whole world in memory, with a kernel that outlives the agent. */
 const bytes = (body: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(body));
 const text = (data: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(data));
 export const node = 'node-1';
@@ -44,13 +44,9 @@ const quick = { retry: 20, inspect: 20, collect: 50, report: 20 };
 /** Every subject that a node hears of anyway. */
 const always = ['osier.state._._._.node.>', barrierSubject, interestSubject(nodeId)];
 
-export class World {
-  readonly broker: MemoryBroker = memoryBroker();
-  readonly memory = new FakeMemory();
-  readonly missingNamespaces = new Set<string>();
-  readonly bus: Bus = this.broker.connect('topology');
-  kernel: FakeKernel = fakeKernel({ memory: this.memory });
-  agent: Agent | undefined;
+/** What topology does for one node, and what a test reads of the streams. */
+export class Topology {
+  readonly bus: Bus;
   filters: string[] = ['osier.state.acme.>'];
   /** False: topology is away, nobody answers. */
   answering = true;
@@ -59,28 +55,14 @@ export class World {
   #count = 0;
   #reading = new AbortController();
 
-  async start(): Promise<this> {
+  constructor(bus: Bus) {
+    this.bus = bus;
+  }
+  async begin(): Promise<void> {
     await this.bus.ensureStreams();
-    const { prepareVeth } = this.memory.links;
-    this.memory.links.prepareVeth = (o) => {
-      if (this.missingNamespaces.has(o.netnsPath.split('/').at(-1) ?? '')) throw new KernelError('namespace-missing', 'there is no such network namespace', o.netnsPath, 'Create the namespace first.');
-      return prepareVeth.call(this.memory.links, o);
-    };
     void this.#answer();
-    return this;
   }
-  /** Opens the kernel anew, as a fresh process does, unless there is one that no process has used yet. */
-  async startAgent(sizes: Partial<Limits> = {}): Promise<void> {
-    this.kernel = fakeKernel({ memory: this.memory, sizes });
-    const { kernel } = this;
-    this.agent = await startAgent({
-      node, kernel, bus: this.broker.connect('agent'), log: silent, now: Date.now, newId: () => crypto.randomUUID(), every: quick,
-      devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
-      observe: () => ({ tables: readTables(kernel), faults: [] }),
-    });
-  }
-  async stop(): Promise<void> {
-    await this.agent?.stop();
+  async end(): Promise<void> {
     this.#reading.abort();
     await this.bus.close();
   }
@@ -122,13 +104,6 @@ export class World {
   openJoin = (fresh: string[]): Promise<void> =>
     this.bus.ensureConsumer(joinConsumer(node), { stream: 'STATE', filters: [...fresh, interestSubject(nodeId)], from: 'last-per-subject' });
 
-  /** Sends a packet from one endpoint to another through the programs. */
-  send(from: Document<'endpoint'>, to: Document<'endpoint'>, port: number): string {
-    const ifindex = this.kernel.links.list().find((l) => l.name === hostNameOf(from.id))?.ifindex ?? 0;
-    return this.kernel.send({ ifindex, source: mapped16(from.status.address), destination: mapped16(to.status.address), protocol: 6, destinationPort: port, sourcePort: 40_000 }).reason;
-  }
-  addresses = (): string[] => this.kernel.addresses.list().map(([key]) => `${key.rd} ${fromMapped16(key.address)}`).sort();
-
   async #answer(): Promise<void> {
     const hellos = this.bus.read({ stream: 'OBSERVATIONS', filters: [observationSubject(node, 'hello')], from: 'all', follow: true, signal: this.#reading.signal });
     try {
@@ -149,6 +124,50 @@ export class World {
     const body: Interest = { kind: 'interest', node, session: this.#session, generation: ++this.#generation, filters: this.filters, ...(join ? { join } : {}) };
     await this.bus.publish(interestSubject(nodeId), bytes(body));
   }
+}
+
+export class World extends Topology {
+  readonly broker: MemoryBroker;
+  readonly memory = new FakeMemory();
+  readonly missingNamespaces = new Set<string>();
+  kernel: FakeKernel = fakeKernel({ memory: this.memory });
+  agent: Agent | undefined;
+
+  constructor() {
+    const broker = memoryBroker();
+    super(broker.connect('topology'));
+    this.broker = broker;
+  }
+  async start(): Promise<this> {
+    await this.begin();
+    const { prepareVeth } = this.memory.links;
+    this.memory.links.prepareVeth = (o) => {
+      if (this.missingNamespaces.has(o.netnsPath.split('/').at(-1) ?? '')) throw new KernelError('namespace-missing', 'there is no such network namespace', o.netnsPath, 'Create the namespace first.');
+      return prepareVeth.call(this.memory.links, o);
+    };
+    return this;
+  }
+  /** Opens the kernel anew, as a fresh process does, unless there is one that no process has used yet. */
+  async startAgent(sizes: Partial<Limits> = {}): Promise<void> {
+    this.kernel = fakeKernel({ memory: this.memory, sizes });
+    const { kernel } = this;
+    this.agent = await startAgent({
+      node, kernel, bus: this.broker.connect('agent'), log: silent, now: Date.now, newId: () => crypto.randomUUID(), every: quick,
+      devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
+      observe: () => ({ tables: readTables(kernel), faults: [] }),
+    });
+  }
+  async stop(): Promise<void> {
+    await this.agent?.stop();
+    await this.end();
+  }
+
+  /** Sends a packet from one endpoint to another through the programs. */
+  send(from: Document<'endpoint'>, to: Document<'endpoint'>, port: number): string {
+    const ifindex = this.kernel.links.list().find((l) => l.name === hostNameOf(from.id))?.ifindex ?? 0;
+    return this.kernel.send({ ifindex, source: mapped16(from.status.address), destination: mapped16(to.status.address), protocol: 6, destinationPort: port, sourcePort: 40_000 }).reason;
+  }
+  addresses = (): string[] => this.kernel.addresses.list().map(([key]) => `${key.rd} ${fromMapped16(key.address)}`).sort();
 }
 
 export async function eventually<T>(ask: () => Promise<T | undefined> | T | undefined, withinMs = 5_000): Promise<T> {
