@@ -27,6 +27,7 @@ interface JestResult {
 
 const run = `${process.pid}-${Date.now().toString(36)}`;
 const folder = mkdtempSync(join(tmpdir(), 'osier-test-'));
+const before = lookAround();
 let running: number | undefined;
 
 /** Runs a program on the workspace's Node in a process group of its own; false when it failed or ran out of time. */
@@ -107,7 +108,7 @@ function choose(words: readonly string[]): readonly Suite[] {
   });
 }
 
-async function checkLeftovers(before: ReturnType<typeof lookAround>): Promise<Count> {
+async function checkLeftovers(): Promise<Count> {
   const { left, unjudged } = await leftovers(run, before);
   for (const line of left) console.log(`    left behind: ${line}`);
   for (const line of unjudged) console.log(`    not judged, another Osier is running on this machine: ${line}`);
@@ -121,7 +122,6 @@ async function main(): Promise<void> {
     console.error(`${words.join(' ')}: not built yet in ${(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version}`);
     process.exit(2);
   }
-  const before = lookAround();
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
   const perform = async (name: string, title: string, work: () => Promise<Count>): Promise<void> => {
@@ -139,17 +139,30 @@ async function main(): Promise<void> {
     else console.log(`\n${suite.name}: no tests yet`);
   }
   const ran = total.passed + total.failed;
-  await perform('leftovers', 'no process, namespace or mount is left', () => checkLeftovers(before));
+  await perform('leftovers', 'no process, namespace or mount is left', () => checkLeftovers());
   if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
   process.exitCode = total.failed > 0 || ran === 0 ? 1 : 0;
   console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 }
 
+/** Stopped by a person: end what this run started, say what it could not take away. */
+async function interrupted(): Promise<void> {
+  stop('SIGTERM');
+  const { left } = await leftovers(run, before);
+  for (const line of left) {
+    const pid = /^process (\d+):/.exec(line)?.[1];
+    if (pid === undefined) console.log(`left behind: ${line}`);
+    else process.kill(Number(pid), 'SIGKILL');
+  }
+  rmSync(folder, { recursive: true, force: true });
+  process.exit(130);
+}
+
+let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    stop('SIGTERM');
-    rmSync(folder, { recursive: true, force: true });
-    process.exit(130);
+    if (!stopping) void interrupted();
+    stopping = true;
   });
 }
 try {
