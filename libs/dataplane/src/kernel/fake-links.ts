@@ -2,13 +2,17 @@
 import { checkDeviceName, checkVeth, checkVxlan } from './checks.ts';
 import { KernelError, type LinkInfo, type Links, type VethOptions, type VxlanOptions } from './kernel.ts';
 
-export class FakeLinks implements Links {
-  readonly devices = new Map<string, LinkInfo & { veth?: VethOptions; vxlan?: VxlanOptions }>();
-  #enter: () => void = () => {};
-  #onVxlan: (ifindex: number) => void = () => {};
-  #next = 10;
+export type FakeDevice = LinkInfo & { veth?: VethOptions; vxlan?: VxlanOptions };
 
-  attach(enter: () => void, onVxlan: (ifindex: number) => void): void {
+const FIRST_IFINDEX = 10;
+
+export class FakeLinks implements Links {
+  readonly devices: Map<string, FakeDevice>;
+  readonly #enter: () => void;
+  readonly #onVxlan: (ifindex: number) => void;
+
+  constructor(devices: Map<string, FakeDevice>, enter: () => void, onVxlan: (ifindex: number) => void) {
+    this.devices = devices;
     this.#enter = enter;
     this.#onVxlan = onVxlan;
   }
@@ -16,7 +20,7 @@ export class FakeLinks implements Links {
   ensureVxlan(options: VxlanOptions): number {
     this.#enter();
     checkVxlan(options);
-    const ifindex = this.devices.get(options.name)?.ifindex ?? this.#next++;
+    const ifindex = this.devices.get(options.name)?.ifindex ?? this.#unused();
     this.devices.set(options.name, { name: options.name, ifindex, kind: 'vxlan', up: true, mtu: options.mtu, vxlan: options });
     this.#onVxlan(ifindex);
     return ifindex;
@@ -26,7 +30,7 @@ export class FakeLinks implements Links {
     this.#enter();
     checkVeth(options);
     const known = this.devices.get(options.hostName);
-    const ifindex = known?.ifindex ?? this.#next++;
+    const ifindex = known?.ifindex ?? this.#unused();
     const up = known?.up ?? false;
     this.devices.set(options.hostName, { name: options.hostName, ifindex, kind: 'veth', up, mtu: options.mtu, veth: options });
     return ifindex;
@@ -50,6 +54,11 @@ export class FakeLinks implements Links {
     this.#enter();
     checkDeviceName(hostName);
     this.devices.delete(hostName);
+  }
+
+  /** As in the kernel, a number is not given twice while it is in use. */
+  #unused(): number {
+    return Math.max(FIRST_IFINDEX - 1, ...[...this.devices.values()].map((device) => device.ifindex)) + 1;
   }
 
   list(): LinkInfo[] {

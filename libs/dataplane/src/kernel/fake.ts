@@ -21,7 +21,7 @@ import {
 } from '../records.gen.ts';
 import { decodeOne, encodeOne, u32 } from '../codec.ts';
 import { checkConfigChange, closedError, encodeChecked, tableFull } from './checks.ts';
-import { FakeLinks } from './fake-links.ts';
+import { type FakeDevice, FakeLinks } from './fake-links.ts';
 import { judgeFake } from './fake-packet.ts';
 import type { DropCounts, GcResult, Kernel, Limits, TableName, Target } from './kernel.ts';
 import { KernelError } from './kernel.ts';
@@ -62,7 +62,7 @@ export class FakeMemory {
   readonly tables = new Map<string, Map<string, [Uint8Array, Uint8Array]>>();
   readonly drops = new Map<DropReasonName, { packets: bigint; bytes: bigint }>();
   readonly tracked = new Set<string>();
-  readonly links = new FakeLinks();
+  readonly devices = new Map<string, FakeDevice>();
   revisions: [bigint, bigint] = [0n, 0n];
   config: ConfigRecord = decodeOne(configRecord, new Uint8Array(configRecord.size));
   used = false;
@@ -127,7 +127,7 @@ export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemo
     failures.delete(call);
     if (failure) throw failure;
   };
-  memory.links.attach(() => enter('link'), (ifindex) => void (memory.config.vxlanIfindex = ifindex));
+  const links = new FakeLinks(memory.devices, () => enter('link'), (ifindex) => void (memory.config.vxlanIfindex = ifindex));
   const table = <K, V>(name: TableName, key: Codec<K>, value: Codec<V>) =>
     new FakeTable(name, key, value, options.sizes?.[name] ?? DEFAULTS[name], memory, enter);
   const emit = (event: Partial<FlowEvent>) => {
@@ -147,7 +147,7 @@ export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemo
     rules: table('rules', u32, ruleRecord),
     identities: table('identities', u32, digestRecord),
     policies: table('policies', u32, digestRecord),
-    links: memory.links,
+    links,
     tracked: memory.tracked,
     programTags: FAKE_TAGS,
     config: () => (enter('config'), decodeOne(configRecord, encodeOne(configRecord, memory.config))),

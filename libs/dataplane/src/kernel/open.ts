@@ -50,7 +50,13 @@ export interface OpenOptions {
 
 /** Loads or takes over the dataplane of one node. Throws KernelError that names what is missing. */
 export function openKernel(options: OpenOptions): Kernel {
-  return new RealKernel(options);
+  const loaded = load(options.pinDir, options.sizes ?? {});
+  try {
+    return new RealKernel(loaded, options.netnsPath);
+  } catch (error) {
+    libbpf().closeObject(loaded.object);
+    throw error;
+  }
 }
 
 class RealKernel implements Kernel {
@@ -70,8 +76,8 @@ class RealKernel implements Kernel {
   #ring: FlowRing | undefined;
   #closed = false;
 
-  constructor(options: OpenOptions) {
-    this.#loaded = load(options.pinDir, options.sizes ?? {});
+  constructor(loaded: Loaded, netnsPath: string | undefined) {
+    this.#loaded = loaded;
     const { maps, programs, restored } = this.#loaded;
     this.restored = restored;
     this.#configMemory = mapMemory(maps.config, pageSize(), PROT_READ_WRITE, 0, 'config');
@@ -84,7 +90,7 @@ class RealKernel implements Kernel {
     this.identities = this.#table('identities', u32, digestRecord);
     this.policies = this.#table('policies', u32, digestRecord);
     const fds = { fromEndpoint: programs.from_endpoint, toEndpoint: programs.to_endpoint, fromVxlan: programs.from_vxlan };
-    this.links = new KernelLinks(options.netnsPath, fds, (vxlanIfindex) => this.configure({ vxlanIfindex }), () => this.#enter());
+    this.links = new KernelLinks(netnsPath, fds, (vxlanIfindex) => this.configure({ vxlanIfindex }), () => this.#enter());
     this.programTags = {
       from_endpoint: tagOf(programs.from_endpoint, 'from_endpoint'),
       to_endpoint: tagOf(programs.to_endpoint, 'to_endpoint'),

@@ -1,0 +1,64 @@
+/** The real kernel does what the contract says, and says clearly what it misses. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { ensureBpffs, openKernel } from '../src/kernel/open.ts';
+import { readBack } from '../src/witness/witness.ts';
+import { kernelContract } from './contract.ts';
+
+const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
+
+kernelContract('the real kernel', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'osier-contract-'));
+  const pinDir = join(folder, 'bpf');
+  const names = ['n', 'w'].map((role) => `dpc${process.pid}${role}`);
+  for (const name of names) run('ip', 'netns', 'add', name);
+  ensureBpffs(pinDir);
+  const where = { pinDir, netnsPath: `/run/netns/${names[0]}` };
+  return {
+    open: () => openKernel({ ...where, sizes: { rules: 4, addresses: 64, policy: 64, conntrack: 64 } }),
+    readBack: () => readBack(where),
+    netnsPath: `/run/netns/${names[1]}`,
+    close() {
+      for (const name of names) run('ip', 'netns', 'del', name);
+      run('umount', pinDir);
+      rmSync(folder, { recursive: true });
+    },
+  };
+});
+
+describe('what openKernel misses it names with its fix', () => {
+  it('a BPF file system', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'osier-nobpffs-'));
+    mkdirSync(join(folder, 'a'));
+    expect(() => openKernel({ pinDir: join(folder, 'a', 'b') })).toThrow(
+      expect.objectContaining({ code: 'bpffs-missing', fix: expect.stringContaining(`mount -t bpf bpf ${join(folder, 'a')}`) }),
+    );
+    rmSync(folder, { recursive: true });
+  });
+
+  it('root', () => {
+    const script = `
+      process.setuid(65534);
+      const { openKernel } = await import(${JSON.stringify(join(import.meta.dirname, '../src/kernel/open.ts'))});
+      try { openKernel({ pinDir: '/sys/fs/bpf/x' }); } catch (error) { console.log(error.code, error.fix); }`;
+    const output = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], { encoding: 'utf8' });
+    expect(output).toMatch(/^not-privileged Run as root/);
+  });
+
+  it('a network namespace', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'osier-nonetns-'));
+    const pinDir = join(folder, 'bpf');
+    ensureBpffs(pinDir);
+    try {
+      expect(() => openKernel({ pinDir, netnsPath: '/run/netns/no-such', sizes: { conntrack: 64 } })).toThrow(
+        expect.objectContaining({ code: 'namespace-missing', path: '/run/netns/no-such' }),
+      );
+    } finally {
+      run('umount', pinDir);
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
