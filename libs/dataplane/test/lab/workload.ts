@@ -12,7 +12,9 @@ export type Request =
   | { kind: 'open'; host: string; port: number }
   | { kind: 'say'; text: string; timeout: number }
   | { kind: 'ping'; host: string; ttl?: number; timeout: number }
-  | { kind: 'send-raw'; domain: number; protocol: number; address: number[]; bytes: number[] };
+  | { kind: 'datagrams'; host: string; port: number; bytes: number[]; count?: number; every?: number }
+  | { kind: 'count'; port: number; ms: number }
+  | { kind: 'stream'; host: string; port: number; ms: number };
 
 export interface Answer {
   ok: boolean;
@@ -131,12 +133,48 @@ const ping: Handler<'ping'> = async ({ host, ttl, timeout }) => {
   return answer;
 };
 
-/** Bytes as they are: AF_PACKET (17) frames through an ifindex, or AF_INET raw packets. `address` is the sockaddr. */
-const sendRaw: Handler<'send-raw'> = ({ domain, protocol, address, bytes }) => {
-  const fd: number = socketCall(domain, SOCK_RAW, protocol);
-  const sent = Number(sendto(fd, Uint8Array.from(bytes), bytes.length, 0, Uint8Array.from(address), address.length));
-  close(fd);
-  return Promise.resolve({ ok: sent === bytes.length, text: String(sent) });
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const datagrams: Handler<'datagrams'> = async ({ host, port, bytes, count = 1, every = 0 }) => {
+  const socket = dgram.createSocket('udp4');
+  let sent = 0;
+  for (; sent < count; sent++) {
+    await new Promise<void>((resolve) => socket.send(Uint8Array.from(bytes), port, host, () => resolve()));
+    if (every > 0) await sleep(every);
+  }
+  socket.close();
+  return { ok: true, text: String(sent) };
+};
+
+/** How many datagrams arrive within `ms`. */
+const count: Handler<'count'> = async ({ port, ms }) => {
+  const socket = dgram.createSocket('udp4');
+  let arrived = 0;
+  socket.on('message', () => arrived++);
+  socket.bind(port);
+  await sleep(ms);
+  socket.close();
+  return { ok: true, text: String(arrived) };
+};
+
+const CHUNK = Buffer.alloc(12_500);
+
+/** About 100 Mbit/s to an echo server for `ms`; answers with the bytes that came back and the longest silence, in ms. */
+const stream: Handler<'stream'> = async ({ host, port, ms }) => {
+  const socket = net.connect({ host, port });
+  let bytes = 0;
+  let last = Date.now();
+  let gap = 0;
+  socket.on('data', (data) => {
+    gap = Math.max(gap, Date.now() - last);
+    last = Date.now();
+    bytes += data.length;
+  });
+  socket.on('error', () => {});
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(1)) socket.write(CHUNK);
+  gap = Math.max(gap, Date.now() - last);
+  socket.destroy();
+  return { ok: bytes > 0, text: JSON.stringify({ bytes, gap }) };
 };
 
 const HANDLERS = {
@@ -147,7 +185,9 @@ const HANDLERS = {
   open: openConnection,
   say,
   ping,
-  'send-raw': sendRaw,
+  datagrams,
+  count,
+  stream,
 };
 
 if (process.send) {
