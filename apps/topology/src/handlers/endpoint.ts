@@ -16,8 +16,7 @@ export const deleteEndpoint: Handler<'endpoint.delete'> = async ({ scope, body }
 export const onOutcome: NonNullable<ServiceDefinition<'topology'>['onOutcome']> = async (waiting, outcome, context) => {
   const intent = waiting.intent as Intent<'endpoint.apply'>;
   const facts = { ...(await factsOf(intent, context)), holder: await holderOf(intent.scope, intent.body.spec.address, context) };
-  const next = continueEndpoint({ scope: intent.scope, body: intent.body, note: waiting.note as Note, outcome }, facts);
-  return next === 'again' ? applyEndpoint(intent, context) : next;
+  return continueEndpoint({ scope: intent.scope, body: intent.body, note: waiting.note as Note, outcome }, facts);
 };
 
 const factsOf = async ({ scope, body }: Intent<'endpoint.apply'>, { own }: HandlerContext): Promise<EndpointFacts> => ({

@@ -11,14 +11,11 @@ import { parseIpv4, parsePrefix, prefixContains } from '../net/ipv4.ts';
 /**
  * Making an endpoint is a small process, since ipam decides its address:
  *
- *   apply ──► reserving ──lease granted──► endpoint (unless its ground is gone: releasing ──► refused)
- *                 │ └────lease refused──► refused
- *                 └─ipam silent too long──► releasing ──► refused
- *   another apply made the same name meanwhile: releasing ──► decided anew, as a change of that endpoint
+ *   apply ──► waiting ──lease granted──► endpoint; or refused and the lease released, where its network changed or its node went meanwhile
+ *               │ └─────lease refused──► refused
+ *               └─ipam silent too long─► refused, and the lease released (ipam takes both in the order in which they were sent)
  */
-export type Note =
-  | { readonly step: 'reserving'; readonly endpoint: string; readonly network: string }
-  | { readonly step: 'releasing'; readonly endpoint: string; readonly problem?: Problem };
+export interface Note { readonly endpoint: string; readonly network: string }
 
 export interface EndpointFacts {
   readonly current: Document<'endpoint'> | undefined;
@@ -35,7 +32,7 @@ export function decideEndpoint(scope: Scope, body: ApplyBody<'endpoint'>, facts:
   const endpoint = newId();
   const network = (facts.network as Document<'network'>).id;
   const reserve: ChildIntent<'lease.reserve'> = { id: reserveId(endpoint), name: 'lease.reserve', scope, body: { network, endpoint, ...(body.spec.address === undefined ? {} : { address: body.spec.address }) } };
-  return { result: 'waiting', awaits: reserve.id, deadlineMs: limits.leaseReserveMs, note: { step: 'reserving', endpoint, network } satisfies Note, intents: [reserve] };
+  return { result: 'waiting', awaits: reserve.id, deadlineMs: limits.leaseReserveMs, note: { endpoint, network } satisfies Note, intents: [reserve] };
 }
 
 /** Unguessable, since the endpoint's id is: nobody can answer in ipam's place by choosing an intent's id. */
@@ -69,25 +66,25 @@ function groundless(scope: Scope, { spec }: ApplyBody<'endpoint'>, { network, no
   return undefined;
 }
 
-/** How the process goes on. `'again'`: decide the apply anew, as if it came now. `holder`: the endpoint that has the requested address. */
+/** How the process goes on. `holder`: the endpoint that has the requested address. */
 export interface Continuation { readonly scope: Scope; readonly body: ApplyBody<'endpoint'>; readonly note: Note; readonly outcome: Outcome | undefined }
 
-export function continueEndpoint({ scope, body, note, outcome }: Continuation, facts: EndpointFacts & { readonly holder?: Document<'endpoint'> | undefined }): Decision | 'again' {
-  if (note.step === 'releasing') {
-    if (!answers(outcome, 'lease.release')) return waitOn(releaseId(note.endpoint), note, []);
-    return note.problem ? { result: 'refused', problem: note.problem } : 'again';
+export function continueEndpoint({ scope, body, note, outcome }: Continuation, facts: EndpointFacts & { readonly holder?: Document<'endpoint'> | undefined }): Decision {
+  const giveBack = (decision: Decision): Decision => ({ ...decision, intents: [release(scope, note.endpoint)] });
+  if (outcome === undefined) {
+    return giveBack(refuse('no-address-in-time', '', `The address service did not answer within ${limits.leaseReserveMs / 1000} s.`, 'Apply the endpoint again; if that repeats, look at the service "ipam".'));
   }
-  if (outcome === undefined) return undo(scope, note.endpoint, { code: 'no-address-in-time', path: '', reason: `The address service did not answer within ${limits.leaseReserveMs / 1000} s.`, fix: 'Apply the endpoint again; if that repeats, look at the service "ipam".' });
-  if (!answers(outcome, 'lease.reserve')) return waitOn(reserveId(note.endpoint), note, []);
+  if (!answers(outcome, 'lease.reserve')) return { result: 'waiting', awaits: reserveId(note.endpoint), deadlineMs: limits.leaseReserveMs, note, intents: [] };
   if (outcome.result === 'refused') return { result: 'refused', problem: inWordsOf(outcome.problem, body, facts.holder) };
 
-  if (facts.current) return undo(scope, note.endpoint);
+  // Another intent has made it meanwhile: then this one is a change of that endpoint.
+  if (facts.current) return giveBack(versionConflict(body, facts.current) ?? changed(facts.current, body));
   const problem = groundless(scope, body, facts);
-  if (problem) return undo(scope, note.endpoint, problem);
+  if (problem) return giveBack(problem);
   const network = facts.network as Document<'network'>;
   const address = leasedAddress(outcome, note.endpoint);
   if (network.id !== note.network || address === undefined || !network.spec.subnets.some((s) => contains(s, address))) {
-    return undo(scope, note.endpoint, { code: 'network-changed', path: 'spec.network', reason: `Network ${pathOf(network)} changed while the endpoint got its address.`, fix: 'Apply the endpoint again.' });
+    return giveBack(refuse('network-changed', 'spec.network', `Network ${pathOf(network)} changed while the endpoint got its address.`, 'Apply the endpoint again.'));
   }
   const status = { address, mac: macOf(parseIpv4(address) ?? 0, network.status.vni), lease: note.endpoint };
   return accept(newborn('endpoint', scope, body.name, body.spec, { id: note.endpoint, parent: network.id, status }));
@@ -104,14 +101,6 @@ function leasedAddress(outcome: Extract<Outcome, { result: 'accepted' }>, lease:
   const path = outcome.changes.find((change) => change.kind === 'lease' && change.id === lease)?.path;
   const address = path?.split('/').at(-1);
   return address !== undefined && parseIpv4(address) !== undefined ? address : undefined;
-}
-
-const waitOn = (awaits: string, note: Note, intents: readonly ChildIntent[]): Decision => ({ result: 'waiting', awaits, deadlineMs: limits.leaseReserveMs, note, intents });
-
-/** Gives the address back before the intent ends. Nobody has heard of the endpoint, so no node has to confirm anything. */
-function undo(scope: Scope, endpoint: string, problem?: Problem | Decision): Decision {
-  const why = problem && 'result' in problem ? (problem.result === 'refused' ? problem.problem : undefined) : problem;
-  return waitOn(releaseId(endpoint), { step: 'releasing', endpoint, ...(why === undefined ? {} : { problem: why }) }, [release(scope, endpoint)]);
 }
 
 /** ipam knows addresses, topology knows endpoints: together they can say who holds it. */
