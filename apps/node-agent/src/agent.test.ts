@@ -74,6 +74,22 @@ describe('the node agent', () => {
   });
 });
 
+describe('an address that goes', () => {
+  it('is confirmed as gone only when no connection of it is tracked any more', async () => {
+    await world.startAgent();
+    const before = await world.settle(...base, web, db);
+    world.send(web, db, 80);
+    const { forget } = world.kernel;
+    world.kernel.forget = () => 0;
+    await world.put(deleted(web));
+    const waiting = await world.receipt(0, (r) => r.pending.some((p) => p.reason.includes('connections of 101|10.0.0.11 are still tracked')));
+    expect(waiting.revision).toBe(before.revision);
+    world.kernel.forget = forget;
+    await world.settle();
+    expect(world.memory.tracked.size).toBe(0);
+  });
+});
+
 describe('an agent that starts again', () => {
   it('touches nothing before it has been told everything', async () => {
     await world.startAgent();
@@ -166,7 +182,7 @@ describe('drift', () => {
     await world.startAgent();
     await world.settle(...base, web);
     const name = world.kernel.links.list().find((l) => l.kind === 'veth')?.name ?? '';
-    world.memory.links.devices.delete(name);
+    world.memory.devices.delete(name);
     await eventually(() => (world.kernel.links.list().some((l) => l.name === name && l.up) ? true : undefined));
     await eventually(() => (world.kernel.endpoints.list()[0]?.[0] === world.kernel.links.list().find((l) => l.name === name)?.ifindex ? true : undefined));
   });

@@ -1,14 +1,16 @@
+import { context } from '@opentelemetry/api';
 import type { Bus } from '@osier/bus/bus';
 import type { Receipt } from '@osier/contracts/telemetry';
 import type { Kernel } from '@osier/dataplane/kernel';
 import type { Pending } from '@osier/domain/reconcile/program';
 import type { Log } from '@osier/telemetry/log';
+import { contextFrom } from '@osier/telemetry/trace';
 import { createReports } from './bus/reports.ts';
 import { startSessions } from './bus/session.ts';
 import { createEnforcer, type Enforced, pendingOf } from './enforce.ts';
 import { startFlows } from './flows/flows.ts';
 import { createDevices, type DeviceOptions } from './kernel/devices.ts';
-import type { Observe } from './kernel/observed.ts';
+import type { Witness } from './kernel/observed.ts';
 import { startUpkeep } from './upkeep.ts';
 import { startTimings } from './trace.ts';
 
@@ -17,7 +19,9 @@ export interface AgentOptions {
   readonly bus: Bus;
   readonly kernel: Kernel;
   /** Reads the kernel back by another way than the writer's. */
-  readonly observe: Observe;
+  readonly witness: Witness;
+  /** What this machine believes its tunnel endpoint to be; a node document that says otherwise is told. */
+  readonly underlayAddress?: string | undefined;
   readonly devices: DeviceOptions;
   readonly log: Log;
   /** Milliseconds since the epoch. */
@@ -43,7 +47,7 @@ export interface Agent {
 export async function startAgent(o: AgentOptions): Promise<Agent> {
   const { kernel, log } = o;
   const devices = createDevices(kernel, o.devices);
-  const enforcer = createEnforcer({ kernel, devices, observe: o.observe, node: o.node });
+  const enforcer = createEnforcer({ kernel, devices, witness: o.witness, node: o.node });
   const reports = createReports(o);
   const flows = startFlows({ kernel, bus: o.bus, node: o.node, log, now: o.now });
   let last: Enforced | undefined;
@@ -55,6 +59,7 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   let stopped = false;
   let scheduled: NodeJS.Immediate | undefined;
   let ready = false;
+  let underlay: string | undefined;
 
   const publish = (revision: number, incarnation: string, traces: readonly string[]): void => {
     const traceparent = traces.at(-1);
@@ -64,6 +69,13 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
       o.onReady?.();
     }
   };
+  /** Told once, not at every attempt. */
+  const fail = (found: Pending | undefined): void => {
+    if (found !== undefined && found.reason !== failure?.reason) {
+      reports.observe(found.code === 'table-full' ? 'capacity' : 'health', 'error', `The kernel could not be brought up to date: ${found.reason}`, { code: found.code });
+    }
+    failure = found;
+  };
   const enforceNow = (traces: readonly string[]): boolean => {
     const { view, revision } = sessions.knowledge;
     const timings = startTimings(o.now);
@@ -72,16 +84,22 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
       last = enforced;
       readBackAt = o.now();
       thorough = enforced.differences.length > 0;
-      failure = thorough ? notAsWritten(o.node, enforced.differences) : undefined;
+      fail(thorough ? notAsWritten(o.node, enforced.differences) : undefined);
       flows.learn(enforced);
-      if (enforced.steps > 0) log.info({ revision, epoch: enforced.epoch, steps: enforced.steps, pending: enforced.pending.length }, 'the kernel has been brought up to date');
+      const facts = { revision, epoch: enforced.epoch, steps: enforced.steps, pending: enforced.pending.length };
+      if (enforced.steps > 0) context.with(contextFrom(traces.at(-1)), () => log.info(facts, 'the kernel has been brought up to date'));
+      checkUnderlay(enforced.program.tunnelEndpoint);
     } catch (error) {
-      failure = pendingOf(o.node, error);
+      fail(pendingOf(o.node, error));
       thorough = true;
-      reports.observe(failure.code === 'table-full' ? 'capacity' : 'health', 'error', `The kernel could not be brought up to date: ${failure.reason}`, { code: failure.code });
     }
     timings.tell(traces, { node: o.node, revision });
     return failure === undefined;
+  };
+  const checkUnderlay = (said: string | undefined): void => {
+    if (o.underlayAddress === undefined || said === undefined || said === underlay) return;
+    underlay = said;
+    if (said !== o.underlayAddress) reports.observe('health', 'warning', `The node's document says tunnel endpoint ${said}, and this machine has ${o.underlayAddress}: packets from here will be refused elsewhere.`, { said, has: o.underlayAddress });
   };
   const run = (): void => {
     scheduled = undefined;

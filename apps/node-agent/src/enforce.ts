@@ -10,8 +10,9 @@ import { type Highest, nothingGiven, number, type Tables } from '@osier/domain/r
 import type { View } from '@osier/domain/reconcile/view';
 import type { Devices } from './kernel/devices.ts';
 import { readTables } from './kernel/records.ts';
+import { createDeparted, type Departed } from './kernel/departed.ts';
 import { carryOut, checkFits, fits, sizes } from './kernel/writer.ts';
-import type { Observe } from './kernel/observed.ts';
+import type { Witness } from './kernel/observed.ts';
 import type { Timings } from './trace.ts';
 
 /**
@@ -38,13 +39,14 @@ export interface Enforcer {
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-export function createEnforcer(o: { kernel: Kernel; devices: Devices; observe: Observe; node: string }): Enforcer {
-  const { kernel, devices, observe } = o;
+export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: Witness; node: string }): Enforcer {
+  const { kernel, devices, witness } = o;
+  const departed = createDeparted(kernel, witness);
   let highest: Highest = nothingGiven;
   const inspect = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>) => {
-    const seen = observe();
+    const seen = witness.look();
     const attestation = attest(program, ifindexes, seen.tables, sha256);
-    return { attestation, differences: [...attestation.differences, ...seen.faults, ...devices.missing(program, ifindexes)] };
+    return { attestation, differences: [...attestation.differences, ...seen.faults, ...devices.missing(program, ifindexes), ...departed.remaining()] };
   };
   return {
     enforce(view, revision, { thorough, timings }) {
@@ -55,7 +57,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; observe: O
         const { ifindexes, pending } = devices.prepare(program, thorough);
         const numbered = number(program, ifindexes, readTables(kernel), highest);
         highest = numbered.highest;
-        const { steps, epoch } = write(kernel, numbered.tables, revision);
+        const { steps, epoch } = write(kernel, numbered.tables, revision, departed);
         devices.activate(program);
         return { ifindexes, pending, rules: numbered.ruleNumbers, epoch, steps };
       });
@@ -66,9 +68,12 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; observe: O
   };
 }
 
-function write(kernel: Kernel, wanted: Tables, revision: number): { steps: number; epoch: number } {
-  const make = (to: Tables, from: Tables) => plan(to, from, kernel.config().epoch, { forgetNew: kernel.restored });
+function write(kernel: Kernel, wanted: Tables, revision: number, departed: Departed): { steps: number; epoch: number } {
+  // Whoever comes back while connections of the former life may be left must not find them.
+  const careful = kernel.restored || departed.any;
+  const make = (to: Tables, from: Tables) => plan(to, from, kernel.config().epoch, { forgetNew: careful });
   const actual = readTables(kernel);
+  departed.note([...actual.addresses].flatMap(([key, row]) => (wanted.addresses.has(key) ? [] : [row])), wanted.addresses);
   let next = make(wanted, actual);
   if (!fits(kernel, next.peak)) {
     checkFits(kernel, sizes(wanted));
@@ -76,7 +81,9 @@ function write(kernel: Kernel, wanted: Tables, revision: number): { steps: numbe
     next = make(wanted, readTables(kernel));
     checkFits(kernel, next.peak);
   }
-  return { steps: next.steps.length, epoch: carryOut(kernel, next.steps, revision) };
+  const epoch = carryOut(kernel, next.steps, revision);
+  departed.sweep();
+  return { steps: next.steps.length, epoch };
 }
 
 /** Other nodes accept packets of ours from this tunnel endpoint only, so the node's document decides it, not this machine. */

@@ -11,7 +11,7 @@ import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { silent } from '@osier/telemetry/log';
 import { type Agent, startAgent } from '../src/agent.ts';
 import { hostNameOf } from '../src/kernel/devices.ts';
-import { readTables } from '../src/kernel/records.ts';
+import { hexText, readTables } from '../src/kernel/records.ts';
 
 /** For tests: topology's side of the conversation with one agent over any bus; and a whole world in memory, with a kernel that outlives the agent. */
 const bytes = (body: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(body));
@@ -130,7 +130,7 @@ export class World extends Topology {
   readonly broker: MemoryBroker;
   readonly memory = new FakeMemory();
   readonly missingNamespaces = new Set<string>();
-  kernel: FakeKernel = fakeKernel({ memory: this.memory });
+  kernel!: FakeKernel;
   agent: Agent | undefined;
 
   constructor() {
@@ -140,21 +140,24 @@ export class World extends Topology {
   }
   async start(): Promise<this> {
     await this.begin();
-    const { prepareVeth } = this.memory.links;
-    this.memory.links.prepareVeth = (o) => {
-      if (this.missingNamespaces.has(o.netnsPath.split('/').at(-1) ?? '')) throw new KernelError('namespace-missing', 'there is no such network namespace', o.netnsPath, 'Create the namespace first.');
-      return prepareVeth.call(this.memory.links, o);
-    };
     return this;
   }
   /** Opens the kernel anew, as a fresh process does, unless there is one that no process has used yet. */
   async startAgent(sizes: Partial<Limits> = {}): Promise<void> {
-    this.kernel = fakeKernel({ memory: this.memory, sizes });
-    const { kernel } = this;
+    const kernel = fakeKernel({ memory: this.memory, sizes });
+    this.kernel = kernel;
+    const prepareVeth = kernel.links.prepareVeth.bind(kernel.links);
+    kernel.links.prepareVeth = (o) => {
+      if (this.missingNamespaces.has(o.netnsPath.split('/').at(-1) ?? '')) throw new KernelError('namespace-missing', 'there is no such network namespace', o.netnsPath, 'Create the namespace first.');
+      return prepareVeth(o);
+    };
     this.agent = await startAgent({
       node, kernel, bus: this.broker.connect('agent'), log: silent, now: Date.now, newId: () => crypto.randomUUID(), every: quick,
       devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
-      observe: () => ({ tables: readTables(kernel), faults: [] }),
+      witness: {
+        look: () => ({ tables: readTables(kernel), faults: [] }),
+        connections: (rd, address) => [...kernel.tracked].filter((flow) => flow.startsWith(`${rd} `) && flow.includes(hexText(mapped16(address)))).length,
+      },
     });
   }
   async stop(): Promise<void> {

@@ -6,4 +6,10 @@ export interface Observed {
   /** What is wrong with devices and attachments, a line each. */
   readonly faults: readonly string[];
 }
-export type Observe = () => Observed;
+
+/** Another pair of eyes than the writer's. Throws where it cannot see: never half a picture. */
+export interface Witness {
+  look(): Observed;
+  /** Tracked connections of an address. */
+  connections(rd: number, address: string): number;
+}

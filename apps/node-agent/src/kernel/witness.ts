@@ -1,13 +1,16 @@
-import { type NodeDump, readBack, type Where } from '@osier/dataplane/witness';
-import { fromMapped16 } from '@osier/domain/net/ipv4';
+import { countConnections, type NodeDump, readBack, type Where } from '@osier/dataplane/witness';
+import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { type AddressRow, type EndpointRow, type PolicyRow, type RuleRow, table } from '@osier/domain/reconcile/tables';
-import type { Observe, Observed } from './observed.ts';
+import type { Observed, Witness } from './observed.ts';
 
 /**
  * The kernel as the witness read it, in the rows that the core compares. Uses nothing of the writer's conversion (records.ts): what one
  * of the two gets wrong, the comparison shows. What no right record could say becomes a value that no right row has (-1, `?`).
  */
-export const witnessOf = (where: Where): Observe => () => observed(readBack(where));
+export const witnessOf = (where: Where): Witness => ({
+  look: () => observed(readBack(where)),
+  connections: (rd, address) => countConnections(where, rd, mapped16(address)),
+});
 
 export function observed(dump: NodeDump): Observed {
   return { tables: tablesOf(dump), faults: faultsOf(dump) };
