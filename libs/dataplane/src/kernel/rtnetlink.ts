@@ -3,7 +3,7 @@ import {
   align4,
   attribute,
   attributes,
-  Netlink,
+  type Netlink,
   NetlinkError,
   NLM_F_CREATE,
   NLM_F_EXCL,

@@ -10,7 +10,17 @@ import type { Row, Value } from './layout.ts';
 import { type Pair, PinnedMap } from './maps.ts';
 import { WitnessError } from './syscall.ts';
 
-export type * from './dump.ts';
+export type {
+  AddressSeen,
+  Attachment,
+  DigestSeen,
+  EndpointSeen,
+  LinkSeen,
+  NodeDump,
+  PolicySeen,
+  ProgramSeen,
+  RuleSeen,
+} from './dump.ts';
 export { WitnessError } from './syscall.ts';
 
 export interface Where {

@@ -13,7 +13,8 @@ export type Request =
   | { kind: 'say'; text: string; timeout: number }
   | { kind: 'ping'; host: string; ttl?: number; timeout: number }
   | { kind: 'datagrams'; host: string; port: number; bytes: number[]; count?: number; every?: number }
-  | { kind: 'count'; port: number; ms: number }
+  | { kind: 'tally'; port: number }
+  | { kind: 'tallied' }
   | { kind: 'stream'; host: string; port: number; ms: number };
 
 export interface Answer {
@@ -146,15 +147,21 @@ const datagrams: Handler<'datagrams'> = async ({ host, port, bytes, count = 1, e
   return { ok: true, text: String(sent) };
 };
 
-/** How many datagrams arrive within `ms`. */
-const count: Handler<'count'> = async ({ port, ms }) => {
-  const socket = dgram.createSocket('udp4');
-  let arrived = 0;
-  socket.on('message', () => arrived++);
-  socket.bind(port);
-  await sleep(ms);
-  socket.close();
-  return { ok: true, text: String(arrived) };
+let arrived = 0;
+
+/** Counts the datagrams that arrive at a port from now on. */
+const tally: Handler<'tally'> = ({ port }) =>
+  new Promise((resolve) => {
+    const socket = dgram.createSocket('udp4');
+    socket.on('message', () => arrived++);
+    socket.bind(port, () => resolve({ ok: true, text: 'counting' }));
+  });
+
+/** How many came since the last question. */
+const tallied: Handler<'tallied'> = () => {
+  const answer = { ok: true, text: String(arrived) };
+  arrived = 0;
+  return Promise.resolve(answer);
 };
 
 const CHUNK = Buffer.alloc(12_500);
@@ -186,7 +193,8 @@ const HANDLERS = {
   say,
   ping,
   datagrams,
-  count,
+  tally,
+  tallied,
   stream,
 };
 
