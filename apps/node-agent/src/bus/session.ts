@@ -33,7 +33,7 @@ export interface Sessions {
 }
 
 /** Milliseconds. Barriers come every 10 s at the least, so longer silence means that the consumer is gone. */
-const helloEvery = 3_000;
+const helloEvery = 1_000;
 const silence = 30_000;
 const tracesKept = 64;
 
