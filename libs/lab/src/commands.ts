@@ -27,34 +27,34 @@ export function registerLab(program: Command, io: LabIo): void {
     .option('--nodes <count>', 'how many nodes', '3')
     .option('--domain <name>', 'a domain that gets an account on the bus (repeatable; default: acme)', collect, [])
     .option('--project <name>', 'the project that later commands mean', 'shop')
-    .action(guarded(io, async (o: Up) => {
+    .action(async (o: Up) => {
       const { labUp } = await import('./up.ts');
       const up = await labUp({ name: o.name, nodes: Number(o.nodes), domains: o.domain.length > 0 ? o.domain : ['acme'], project: o.project, progress: await progressOf(io, o), signal: io.signal, env: telemetryOf(io) });
       const server = `http://127.0.0.1:${up.record.ports.api}`;
       if (o.output === 'json') io.out(JSON.stringify({ name: o.name, server, directory: up.paths.dir, nodes: up.record.nodes }, null, 2));
       else io.out(`Lab "${o.name}" is up: ${up.record.nodes.length} nodes, HTTP on ${server}, everything of it in ${up.paths.dir}.\nNext: osier lab load -f test/data/online-boutique --environment staging --environment production`);
-    }));
+    });
 
   withOutput(command('down', 'remove all of a lab, also one that was killed or is half made'))
-    .action(guarded(io, async (o: Named & Output) => {
+    .action(async (o: Named & Output) => {
       const { labDown } = await import('./down.ts');
       const removed = await labDown(o.name);
       if (o.output === 'json') io.out(JSON.stringify({ name: o.name, ...removed }, null, 2));
       else if (!removed.folder && removed.namespaces === 0 && removed.processes === 0) io.out(`There is no lab "${o.name}"; nothing to remove.`);
       else io.out(`Lab "${o.name}" is gone: ${removed.processes} processes, ${removed.namespaces} namespaces and its folder removed.`);
-    }));
+    });
 
   withOutput(command('status', 'what runs in a lab, and where each program logs'))
-    .action(guarded(io, async (o: Named & Output) => {
+    .action(async (o: Named & Output) => {
       const { showStatus } = await import('./status.ts');
       io.out(await showStatus(o.name, o.output));
-    }));
+    });
 
   withOutput(command('load', 'run the application of Kubernetes manifests: Deployments, Services, NetworkPolicies'))
     .requiredOption('-f, --file <path>', 'folder or file')
     .requiredOption('-e, --environment <name>', 'into this environment (repeatable)', collect, [])
     .option('-d, --domain <name>').option('-p, --project <name>')
-    .action(guarded(io, async (o: Load) => {
+    .action(async (o: Load) => {
       const [{ openLab }, { loadManifests }] = await Promise.all([import('./lab.ts'), import('./load.ts')]);
       const loaded = await loadManifests(openLab(o.name), {
         path: o.file, environments: o.environment, progress: await progressOf(io, o),
@@ -66,55 +66,42 @@ export function registerLab(program: Command, io: LabIo): void {
         const left = [...new Set(ignored.map((i) => i.kind))].map((kind) => `${ignored.filter((i) => i.kind === kind).length} ${kind}`);
         io.out(`${workloads.length} workloads, ${services.length} services and ${policies.length} policies in ${loaded.environments.join(' and ')}, in force at revision ${loaded.revision}.${left.length > 0 ? ` Ignored: ${left.join(', ')}.` : ''}\nNext: osier lab matrix`);
       }
-    }));
+    });
 
   command('exec', 'run a command inside a workload: osier lab exec staging/frontend -- curl cartservice:7070')
     .argument('<workload>', 'environment/workload').argument('<command...>', 'after --')
-    .action(guarded(io, async (workload: string, words: string[], o: Named) => {
+    .action(async (workload: string, words: string[], o: Named) => {
       const { execIn } = await import('./exec.ts');
       process.exitCode = await execIn(o.name, workload, words);
-    }));
+    });
 
   withOutput(command('probe', 'try one connection with real packets; exit code 0: reached, 1: not'))
     .argument('<from>', 'environment/workload').argument('<to>', 'environment/workload, or environment/service').argument('<port>')
     .option('--protocol <name>', 'TCP or UDP', 'TCP')
-    .action(guarded(io, async (from: string, to: string, port: string, o: Named & Output & { protocol: string }) => {
+    .action(async (from: string, to: string, port: string, o: Named & Output & { protocol: string }) => {
       const { probeOne } = await import('./probe-one.ts');
       const result = await probeOne(o.name, { from, to, port, protocol: o.protocol });
       io.out(o.output === 'json' ? JSON.stringify(result.probe, null, 2) : result.text);
       if (!result.probe.reached) process.exitCode = 1;
-    }));
+    });
 
   withOutput(command('matrix', 'try every ordered pair of workloads on every declared port, inside and across environments'))
-    .action(guarded(io, async (o: Named & Output) => {
+    .action(async (o: Named & Output) => {
       const [{ openLab }, { readInventory }, { measureMatrix }, { showMatrix }] = await Promise.all([import('./lab.ts'), import('./inventory.ts'), import('./probes.ts'), import('./show.ts')]);
       const { paths } = openLab(o.name);
       const probes = await (await progressOf(io, o)).step('probing every pair', async () => measureMatrix(paths, readInventory(paths)));
       io.out(o.output === 'json' ? JSON.stringify({ probes }, null, 1) : showMatrix(probes));
-    }));
+    });
 
   for (const [name, description, what] of [['stop', 'end programs of the lab and keep them ended (--kill: without a warning)', 'hold'], ['start', 'start programs again that were stopped', 'release']] as const) {
     const sub = command(name, description).argument('<program...>', 'as osier lab status names them');
     if (what === 'hold') sub.option('--kill', 'SIGKILL');
-    sub.action(guarded(io, async (names: string[], o: Named & { kill?: boolean }) => {
+    sub.action(async (names: string[], o: Named & { kill?: boolean }) => {
       const { openLab, tellSupervisor } = await import('./lab.ts');
       const views = await tellSupervisor(openLab(o.name).paths, { do: what, names, ...(o.kill ? { signal: 'SIGKILL' } : {}) });
       for (const view of views.filter((v) => names.includes(v.name))) io.out(`${view.name}: ${view.pid === undefined ? 'stopped' : `running, pid ${view.pid}`}`);
-    }));
+    });
   }
-}
-
-/** A person is told what is wrong and what to do; the exit code is 1. */
-function guarded<A extends unknown[]>(io: LabIo, work: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
-  return async (...args) => {
-    try {
-      await work(...args);
-    } catch (error) {
-      const { message, fix } = error as Error & { fix?: string };
-      io.err(`osier: ${message}${fix ? `\n  ${fix}` : ''}`);
-      process.exitCode = 1;
-    }
-  };
 }
 
 async function progressOf(io: LabIo, o: Output): Promise<Progress> {

@@ -19,7 +19,7 @@ export function showMatrix(probes: readonly Probe[], mark: (reached: boolean) =>
 function grid(environment: string, probes: readonly Probe[], mark: (reached: boolean) => string): string {
   const columns = [...new Map(probes.map((p) => [`${p.to}:${p.port}`, { to: p.to, port: p.port }])).values()].sort((a, b) => (a.to < b.to ? -1 : a.to > b.to ? 1 : a.port - b.port));
   const rows = [...new Set(probes.map((p) => p.from))].sort();
-  const width = Math.max(...rows.map((row) => last(row).length), environment.length) + 2;
+  const width = Math.max(...rows.map((row) => last(row).length), environment.length) + 4;
   const heads = columns.map((column, index) => `${' '.repeat(width)}${'│ '.repeat(index)}┌ ${last(column.to)}:${column.port}`);
   const cell = (from: string, column: { to: string; port: number }): string => {
     const found = probes.find((p) => p.from === from && p.to === column.to && p.port === column.port);
