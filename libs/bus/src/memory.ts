@@ -184,6 +184,7 @@ async function consume(broker: Broker, o: Parameters<Bus['consume']>[0]): Promis
     const consumer = broker.consumer(o.stream, o.durable);
     if (consumer !== attending) {
       leave();
+      if (o.declaration === undefined && consumer.ackPending > 0) o.onGap?.();
       consumer.attended++;
       attending = consumer;
     }
