@@ -35,12 +35,13 @@ export const refusal = (status: number, code: string, path: string, reason: stri
 
 /** Refused because of what else there is, rather than because of what was written (RFC 9110, 15.5.10). */
 const conflicts = new Set([
-  'version-conflict', 'in-use', 'overlapping-subnet', 'immutable', 'already-exists', 'address-taken', 'address-quarantined', 'subnet-exhausted', 'idempotency-key-reused',
+  'version-conflict', 'in-use', 'overlapping-subnet', 'immutable', 'network-changed', 'address-taken', 'address-reserved', 'addresses-exhausted', 'vnis-exhausted',
 ]);
 
 /** The HTTP status of a refused outcome. */
 export function statusOf(code: string): number {
   if (code === 'internal-error') return 500;
+  if (code === 'not-ready' || code === 'no-address-in-time') return 503;
   if (code === 'not-found') return 404;
   if (code === 'too-large') return 413;
   return conflicts.has(code) ? 409 : 422;

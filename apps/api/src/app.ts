@@ -1,25 +1,23 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import type { Bus } from '@osier/bus/bus';
 import type { Log } from '@osier/telemetry/log';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { v7 } from 'uuid';
-import type { ApiContext } from './context.ts';
+import type { ApiBus } from './context.ts';
 import { controllerOf, type Door, filterOf } from './door.ts';
 import { followOutcomes } from './outcomes.ts';
 import type { Authenticate } from './tokens.ts';
 
 export interface ApiOptions {
-  readonly bus: Bus;
+  readonly bus: ApiBus;
   readonly authenticate: Authenticate;
   readonly log: Log;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
   readonly newId?: () => string;
-  readonly traceHeaders?: ApiContext['traceHeaders'];
 }
 
 export interface RunningApi {
@@ -29,13 +27,10 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-const passTraceOn: ApiContext['traceHeaders'] = ({ headers }) =>
-  Object.fromEntries(['traceparent', 'tracestate'].flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
-
-export async function startApi({ bus, authenticate, log, host, port, newId = v7, traceHeaders = passTraceOn }: ApiOptions): Promise<RunningApi> {
+export async function startApi({ bus, authenticate, log, host, port, newId = v7 }: ApiOptions): Promise<RunningApi> {
   const stopping = new AbortController();
   const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
-  const door: Door = { context: { bus, outcomes, log, newId, traceHeaders }, authenticate, stopping: stopping.signal };
+  const door: Door = { context: { bus, outcomes, log, newId: () => newId() }, authenticate, stopping: stopping.signal };
 
   class Api {}
   Module({ controllers: [controllerOf(door)] })(Api);

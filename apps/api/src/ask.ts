@@ -4,17 +4,18 @@ import { none } from '@osier/contracts/names';
 import { problemSchema } from '@osier/contracts/problem';
 import { queries, type QueryName, queryReplySchema, type QueryRequest, type QueryResponse } from '@osier/contracts/queries';
 import { querySubject } from '@osier/contracts/subjects';
-import { type ApiRequest, Refusal, refusal, statusOf } from './answers.ts';
+import { traceHeaders } from '@osier/telemetry/trace';
+import { Refusal, refusal, statusOf } from './answers.ts';
 import type { ApiContext } from './context.ts';
 
 /** Asks a service and checks its answer. Throws a Refusal: 503 when nobody answers, the service's own problem otherwise. */
 export async function ask<N extends QueryName>(
-  context: ApiContext, from: ApiRequest, name: N, scope: Pick<Scope, 'domain' | 'project'>, request: QueryRequest<N>, timeoutMs = 5000,
+  context: ApiContext, name: N, scope: Pick<Scope, 'domain' | 'project'>, request: QueryRequest<N>, timeoutMs = 5000,
 ): Promise<QueryResponse<N>> {
   const { service, response } = queries[name];
   const subject = querySubject(service, scope.domain, scope.project, name.slice(service.length + 1));
   const reply = await context.bus
-    .request(subject, new TextEncoder().encode(JSON.stringify(request)), { timeoutMs, headers: context.traceHeaders(from) })
+    .request(subject, new TextEncoder().encode(JSON.stringify(request)), { timeoutMs, headers: traceHeaders() as Record<string, string> })
     .catch((error: unknown) => {
       if (!(error instanceof BusUnavailable)) throw error;
       throw refusal(503, 'service-unavailable', '', `The ${service} service does not answer.`, 'Try again in a moment; if it stays so, look whether the service runs and what its log says.');

@@ -1,26 +1,16 @@
+import { readConfig as read } from '@osier/runtime/config';
 import { z } from 'zod';
 
-const port = z.coerce.number().int().min(0).max(65535);
-/** From the environment; each variable's meaning is in README.md. */
 const schema = z.object({
-  OSIER_NATS_URL: z.string().min(1),
-  OSIER_CREDENTIALS_FILE: z.string().min(1),
-  OSIER_TOKENS_FILE: z.string().min(1),
-  OSIER_API_HOST: z.string().min(1).default('127.0.0.1'),
-  OSIER_API_PORT: port.default(7480),
-  OSIER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  OSIER_READY_FILE: z.string().min(1).optional(),
-  OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
+  OSIER_NATS_URL: z.string().min(1).meta({ description: 'Where NATS is: nats://127.0.0.1:4222' }),
+  OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'JSON file {user, password} of the api on NATS' }),
+  OSIER_TOKENS_FILE: z.string().min(1).meta({ description: 'JSON file {"tokens": [{"token", "credential"}]} of those who may ask' }),
+  OSIER_API_HOST: z.string().min(1).default('127.0.0.1').meta({ description: 'Address to listen on' }),
+  OSIER_API_PORT: z.coerce.number().int().min(0).max(65535).default(7480).meta({ description: 'Port to listen on; 0: any free one' }),
+  OSIER_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info').meta({ description: 'Least severe line of the log' }),
+  OSIER_READY_FILE: z.string().min(1).optional().meta({ description: 'Written when it listens: JSON {pid, url}' }),
 });
 export type Config = z.output<typeof schema>;
 
-/** Throws an Error with a line for each variable that is missing or wrong. */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
-  const result = schema.safeParse(environment);
-  if (result.success) return result.data;
-  const lines = result.error.issues.map((issue) => {
-    const name = String(issue.path[0]);
-    return environment[name] === undefined ? `${name} is not set` : `${name} is ${JSON.stringify(environment[name])}: ${issue.message}`;
-  });
-  throw new Error(`the configuration is not complete:\n  ${lines.join('\n  ')}`);
-}
+/** Throws a ConfigProblem that names each variable that is missing or wrong. */
+export const readConfig = (environment: Readonly<Record<string, string | undefined>>): Config => read(schema, environment);

@@ -2,13 +2,14 @@ import type { Bus } from '@osier/bus/bus';
 import type { Log } from '@osier/telemetry/log';
 import type { Outcomes } from './outcomes.ts';
 
+/** As much of the bus as the api uses: it consumes nothing durably, and makes no stream. */
+export type ApiBus = Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request' | 'connected'>;
+
 /** What the handlers share. */
 export interface ApiContext {
-  readonly bus: Bus;
+  readonly bus: ApiBus;
   readonly outcomes: Outcomes;
   readonly log: Log;
   /** A new UUIDv7. */
   newId(): string;
-  /** Trace headers for what is sent on behalf of the request that is being handled. */
-  traceHeaders(request: { headers: Readonly<Record<string, string | undefined>> }): Record<string, string>;
 }

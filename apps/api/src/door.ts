@@ -1,6 +1,9 @@
 import 'reflect-metadata';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BusRefused, BusUnavailable } from '@osier/bus/bus';
 import { type Problem, problem } from '@osier/contracts/problem';
+import { spans } from '@osier/telemetry/names';
+import { inSpan } from '@osier/telemetry/trace';
 import { type ArgumentsHost, Catch, Controller, Delete, type ExceptionFilter, Get, HttpException, Post, Put, Req, Res, type Type } from '@nestjs/common';
 import { type Answer, type ApiRequest, Refusal } from './answers.ts';
 import { readBody } from './body.ts';
@@ -37,13 +40,26 @@ async function stream(response: ServerResponse, status: number, lines: AsyncIter
 }
 
 const unauthorized: Problem = problem('unauthorized', '', 'The request carries no token that is known here.', 'Send the header Authorization: Bearer <token>.');
+const away: Problem = problem('bus-unavailable', '', 'The message bus cannot be reached, or refuses the api.', 'Try again in a moment; if it stays so, look whether NATS runs and what the log of the api says.');
 const internal: Problem = problem('internal-error', '', 'Osier failed to answer this request.', 'Try again; if it stays so, look into the log of the api at this time.');
 
 function refuse(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (error instanceof Refusal) return send(response, error.status, { problem: error.problem }, { ...error.headers, ...(error.status === 413 ? { connection: 'close' } : {}) });
   if (response.destroyed) return;
+  if (error instanceof BusUnavailable || error instanceof BusRefused) {
+    door.context.log.warn({ err: error, method: request.method, url: request.url?.slice(0, 200) }, 'the bus failed a request');
+    return send(response, 503, { problem: away });
+  }
   door.context.log.error({ err: error, method: request.method, url: request.url?.slice(0, 200) }, 'request failed');
   send(response, 500, { problem: internal });
+}
+
+/** The first span of a change's trace, or the next of the caller's own. Open routes are asked too often to be worth a trace. */
+function traced(route: Route, request: IncomingMessage, work: () => Promise<Answer>): Promise<Answer> {
+  if (route.open) return work();
+  const { traceparent } = request.headers;
+  const noun = 'kind' in route.action ? route.action.kind : route.action.type;
+  return inSpan(spans.request(route.method.toUpperCase(), noun), { kind: 'SERVER', ...(typeof traceparent === 'string' ? { traceparent } : {}) }, work);
 }
 
 async function serve(door: Door, route: Route, request: HttpRequest, response: ServerResponse): Promise<void> {
@@ -61,7 +77,7 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
       credential,
       signal: AbortSignal.any([gone.signal, door.stopping]),
     };
-    const answer: Answer = await handlerOf(route)(door.context, asked);
+    const answer = await traced(route, request, () => handlerOf(route)(door.context, asked));
     if ('lines' in answer) await stream(response, answer.status, answer.lines, asked.signal);
     else send(response, answer.status, answer.body, answer.headers);
   } catch (error) {

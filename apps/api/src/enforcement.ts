@@ -15,7 +15,7 @@ export async function enforcement(context: ApiContext, request: ApiRequest): Pro
   if (!body.ok) throw new Refusal(422, body.problem);
   const until = performance.now() + timeoutOf(request.query, 10_000);
   for (;;) {
-    const state = await ask(context, request, 'topology.enforcement', platform, body.value);
+    const state = await ask(context, 'topology.enforcement', platform, body.value);
     if (state.state !== 'waiting' || performance.now() >= until || request.signal.aborted) return { status: 200, body: state };
     await sleep(Math.min(askEveryMs, Math.max(1, until - performance.now())), undefined, { signal: request.signal }).catch(() => undefined);
   }

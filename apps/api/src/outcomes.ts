@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus, Message } from '@osier/bus/bus';
+import type { Message } from '@osier/bus/bus';
 import { type Outcome, outcomeSchema } from '@osier/contracts/outcome';
 import { outcomeSubject } from '@osier/contracts/subjects';
+import type { ApiBus } from './context.ts';
 
 export interface Outcomes {
   find(domain: string, project: string, intentId: string): Promise<Outcome | undefined>;
@@ -22,21 +23,24 @@ const decode = (message: Message): Outcome | undefined => {
  * Follows OUTCOMES once for all requests that wait. What the follower misses (a lost connection, a restart of NATS) the
  * waiting request finds by looking itself every second.
  */
-export function followOutcomes(bus: Bus, log: (problem: unknown) => void, lookEveryMs = 1000): Outcomes {
+export function followOutcomes(bus: ApiBus, log: (problem: unknown) => void, lookEveryMs = 1000): Outcomes {
   const waiters = new Map<string, Set<(outcome: Outcome) => void>>();
   const stopped = new AbortController();
 
+  let interrupted = false;
   const follow = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       try {
         for await (const message of bus.read({ stream: 'OUTCOMES', from: 'new', follow: true, signal: stopped.signal })) {
+          interrupted = false;
           const waiting = waiters.get(message.subject);
           if (waiting === undefined) continue;
           const outcome = decode(message);
           if (outcome) for (const resolve of waiting) resolve(outcome);
         }
       } catch (error) {
-        if (!stopped.signal.aborted) log(error);
+        if (!stopped.signal.aborted && !interrupted) log(error);
+        interrupted = true;
       }
       if (!stopped.signal.aborted) await sleep(500, undefined, { ref: false });
     }

@@ -11,8 +11,8 @@ interface Item { readonly document: Record<string, unknown>; readonly revision: 
 const within = (scope: Scope, document: Record<string, unknown>): boolean =>
   (['domain', 'project', 'environment'] as const).every((level) => scope[level] === none || document[level] === scope[level]);
 
-async function items(context: ApiContext, request: ApiRequest, kind: Kind, scope: Scope, name?: string): Promise<Item[]> {
-  const answer = (await ask(context, request, `${kinds[kind].owner}.list` as 'topology.list', scope, {
+async function items(context: ApiContext, kind: Kind, scope: Scope, name?: string): Promise<Item[]> {
+  const answer = (await ask(context, `${kinds[kind].owner}.list` as 'topology.list', scope, {
     kind,
     ...(scope.environment === none ? {} : { environment: scope.environment }),
     ...(name === undefined ? {} : { name }),
@@ -21,11 +21,11 @@ async function items(context: ApiContext, request: ApiRequest, kind: Kind, scope
 }
 
 export const list = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> =>
-  ({ status: 200, body: { items: await items(context, request, kind, readScope(kind, request.params)) } });
+  ({ status: 200, body: { items: await items(context, kind, readScope(kind, request.params)) } });
 
 export const get = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> => {
   const name = nameOf(kind, request.params);
-  const [item] = await items(context, request, kind, readScope(kind, request.params), name);
+  const [item] = await items(context, kind, readScope(kind, request.params), name);
   if (item === undefined) {
     const shown = name.length > 63 ? `${name.slice(0, 63)}…` : name;
     throw refusal(404, 'not-found', 'name', `There is no ${kinds[kind].title.toLowerCase()} "${shown}" here.`, `List what there is: osier get ${kinds[kind].plural}.`);
@@ -34,10 +34,10 @@ export const get = (kind: Kind) => async (context: ApiContext, request: ApiReque
 };
 
 /** Node documents, and what each node has confirmed. */
-export async function nodes(context: ApiContext, request: ApiRequest): Promise<Answer> {
+export async function nodes(context: ApiContext): Promise<Answer> {
   const [documents, seen] = await Promise.all([
-    items(context, request, 'node', { ...platform, environment: none }),
-    ask(context, request, 'topology.nodes', platform, {}),
+    items(context, 'node', { ...platform, environment: none }),
+    ask(context, 'topology.nodes', platform, {}),
   ]);
   return { status: 200, body: { items: documents, nodes: seen.nodes } };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BusUnavailable, NotStored } from '@osier/bus/bus';
+import { BusRefused, BusUnavailable, NotStored } from '@osier/bus/bus';
 import { intentDeclaration } from '@osier/contracts/catalogue';
 import type { Scope } from '@osier/contracts/document';
 import { eventType, headers as names } from '@osier/contracts/envelope';
@@ -8,6 +8,9 @@ import { tokenSchema } from '@osier/contracts/names';
 import type { Outcome } from '@osier/contracts/outcome';
 import { parse } from '@osier/contracts/problem';
 import { intentSubject } from '@osier/contracts/subjects';
+import { attributes } from '@osier/telemetry/names';
+import { traceHeaders } from '@osier/telemetry/trace';
+import { trace } from '@opentelemetry/api';
 import { type Answer, type ApiRequest, Refusal, refusal, statusOf } from './answers.ts';
 import { tooLarge } from './body.ts';
 import type { ApiContext } from './context.ts';
@@ -33,7 +36,7 @@ async function store(context: ApiContext, subject: string, data: Uint8Array, hea
     try {
       return await context.bus.publish(subject, data, { headers, timeoutMs: Math.max(500, Math.min(2000, until - performance.now())) });
     } catch (error) {
-      if (!(error instanceof BusUnavailable || error instanceof NotStored)) throw error;
+      if (!(error instanceof BusUnavailable || error instanceof NotStored || error instanceof BusRefused)) throw error;
       last = error;
     }
     await sleep(retryEveryMs, undefined, { signal: o.signal }).catch(() => undefined);
@@ -68,8 +71,12 @@ export async function submit(context: ApiContext, request: ApiRequest, intent: s
   const subject = intentSubject({ ...scope, noun: declaration.noun, verb: declaration.verb, credential: request.credential });
   const headers = {
     [names.id]: id, [names.source]: 'osier/api', [names.type]: eventType(declaration.noun, declaration.verb), [names.specversion]: '1.0',
-    [names.time]: new Date().toISOString(), [names.contentType]: 'application/json', ...context.traceHeaders(request),
+    [names.time]: new Date().toISOString(), [names.contentType]: 'application/json', ...traceHeaders(),
   };
+  trace.getActiveSpan()?.setAttributes({
+    [attributes.intentId]: id, [attributes.intentName]: intent, [attributes.credential]: request.credential,
+    [attributes.domain]: scope.domain, [attributes.project]: scope.project, [attributes.environment]: scope.environment,
+  });
   const decided = new AbortController();
   const signal = AbortSignal.any([request.signal, decided.signal]);
   const started = performance.now();

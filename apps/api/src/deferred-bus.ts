@@ -1,0 +1,28 @@
+import { type Bus, BusUnavailable } from '@osier/bus/bus';
+
+/**
+ * A bus that is still connecting: until then everything fails as it does when the server is away, so that the door can be open
+ * and say so. Only what the api uses; the rest is refused.
+ */
+export function deferredBus(connecting: Promise<Bus>): Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request' | 'connected' | 'close'> {
+  let bus: Bus | undefined;
+  const connected = connecting.then((made) => (bus = made));
+  const now = (): Bus => {
+    if (bus === undefined) throw new BusUnavailable('not connected yet');
+    return bus;
+  };
+  return {
+    publish: async (...args) => now().publish(...args),
+    last: async (...args) => now().last(...args),
+    stream: async (...args) => now().stream(...args),
+    request: async (...args) => now().request(...args),
+    async *read(o) {
+      yield* now().read(o);
+    },
+    get connected() {
+      return bus?.connected ?? false;
+    },
+    // A connection that is still being made ends with the process.
+    close: async () => (bus === undefined ? undefined : (await connected).close()),
+  };
+}
