@@ -67,7 +67,7 @@ describe('lease.reserve', () => {
   });
   it('is for topology to ask only', () => {
     expect(notForYou('osier-topology')).toBeUndefined();
-    for (const credential of ['alice', 'api', 'osier-tenant', 'osier-topology2', '']) expectRefusal(notForYou(credential), 'internal-intent', '');
+    for (const credential of ['alice', 'api', 'osier-tenant', 'osier-topology2', '']) expectRefusal(notForYou(credential), 'not-allowed', 'subject.credential');
   });
 });
 

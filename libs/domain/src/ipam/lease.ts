@@ -9,7 +9,7 @@ export const topologyCredential = 'osier-topology';
 
 /** Refuses an intent that only topology may send. */
 export const notForYou = (credential: string): Decision | undefined =>
-  credential === topologyCredential ? undefined : refuse('internal-intent', '', 'Addresses are leased by the platform itself, when an endpoint is made.', 'Apply an endpoint; it gets its address by itself.');
+  credential === topologyCredential ? undefined : refuse('not-allowed', 'subject.credential', 'Addresses are leased by topology only, when an endpoint is made.', 'Apply an endpoint; it gets its address by itself.');
 
 const prefixes = (subnets: readonly string[]): Prefix[] => subnets.map(parsePrefix).filter((p) => p !== undefined);
 /** First and last address of a subnet of length ≤ 30 are kept free: the network itself, and broadcast (RFC 3021 for the others). */

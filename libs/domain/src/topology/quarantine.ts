@@ -11,7 +11,7 @@ export interface Departed { readonly endpoint: string; readonly revision: number
 export function isFree(departed: Departed, nodes: readonly Standing[], removals: readonly number[], { incarnation }: Pick<Moment, 'incarnation'>): boolean {
   const needed = Math.max(departed.revision, ...removals);
   return nodes.every(({ told, receipt }) => {
-    if (!told) return true;
+    if (!told && !receipt) return true;
     return receipt !== undefined && receipt.incarnation === incarnation && receipt.revision >= needed && !receipt.pending.some((p) => p.id === departed.endpoint);
   });
 }
