@@ -16,8 +16,7 @@ export interface Work<T> {
 }
 
 export const attempts = 5;
-const retryDelay = (failures: number): number => Math.min(200 * 2 ** failures, 5_000);
-const temporaryDelay = 1_000;
+const longestRetry = 5_000;
 /** Failures of more items than these are forgotten first: a count only decides when to give up. */
 const rememberedFailures = 10_000;
 
@@ -31,12 +30,14 @@ export class Batches<T> {
   readonly #work: Work<T>;
   readonly #catchUp: () => Promise<void>;
   readonly #log: Log;
+  readonly #retryMs: number;
 
-  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log }) {
+  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log; retryMs: number }) {
     this.#store = options.store;
     this.#work = options.work;
     this.#catchUp = options.catchUp;
     this.#log = options.log;
+    this.#retryMs = options.retryMs;
   }
 
   async handle(items: readonly T[]): Promise<void> {
@@ -45,7 +46,7 @@ export class Batches<T> {
     } catch (error) {
       if (isTemporary(error)) {
         this.#log.warn({ err: error, items: items.length }, 'put off; it will be tried again');
-        for (const item of items) this.#work.later(item, temporaryDelay);
+        for (const item of items) this.#work.later(item, this.#delay(1));
         return;
       }
       if (items.length > 1) this.#log.debug({ err: error, items: items.length }, 'a batch failed; doing its items one by one');
@@ -80,7 +81,7 @@ export class Batches<T> {
       const temporary = isTemporary(error);
       if (!temporary) this.#failures.set(key, failures);
       this.#log.warn({ err: error, item: key, failures }, 'not done; it will be tried again');
-      if (temporary || failures < attempts) return this.#work.later(item, retryDelay(failures));
+      if (temporary || failures < attempts) return this.#work.later(item, this.#delay(failures));
       await this.#giveUp(item, error as Error);
     }
   }
@@ -93,8 +94,12 @@ export class Batches<T> {
       this.#finished(item);
     } catch (error) {
       this.#log.error({ err: error, item: key }, 'could not even be given up; it will be tried again');
-      this.#work.later(item, retryDelay(attempts));
+      this.#work.later(item, this.#delay(attempts));
     }
+  }
+
+  #delay(failures: number): number {
+    return Math.min(this.#retryMs * 2 ** (failures - 1), longestRetry);
   }
 
   #finished(item: T): void {

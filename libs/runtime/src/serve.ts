@@ -11,21 +11,26 @@ export async function prepared(service: Pick<Service, 'prepare'>, log: Log, sign
     } catch (error) {
       signal?.throwIfAborted();
       if (attempt % 20 === 0) log.warn({ err: error }, 'waiting for the bus');
-      await sleep(Math.min(100 * 2 ** attempt, 1_000), undefined, { signal });
+      await sleep(Math.min(100 * 2 ** attempt, 1_000), undefined, signal ? { signal } : {});
     }
   }
 }
 
-/** Runs a service straight on a bus, without Nest: for tests and scenarios. `runService` is for processes. */
-export async function serve(service: Service, bus: Bus, log: Log): Promise<{ stop(): Promise<void> }> {
-  await prepared(service, log);
-  const responding = await Promise.all(service.responders.map((r) => bus.respond(r.pattern, r.queue, r.answer)));
-  const consuming = await Promise.all(service.consumers().map((c) => bus.consume(c)));
-  await service.start();
-  return {
-    async stop() {
-      await Promise.all([...responding, ...consuming].map((running) => running.stop()));
-      await service.stop();
-    },
+/** Runs a service straight on a bus, without Nest: for tests and scenarios. `runService` is for processes. `signal` ends a start that does not get on. */
+export async function serve(service: Service, bus: Bus, log: Log, signal?: AbortSignal): Promise<{ stop(): Promise<void> }> {
+  const running: { stop(): Promise<void> }[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(running.map((one) => one.stop()));
+    await service.stop();
   };
+  try {
+    await prepared(service, log, signal);
+    for (const { pattern, queue, answer } of service.responders) running.push(await bus.respond(pattern, queue, answer));
+    for (const consumer of service.consumers()) running.push(await bus.consume(consumer));
+    await service.start();
+    return { stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }

@@ -25,6 +25,8 @@ export interface ServiceDeps {
   /** A new UUIDv7. */
   newId(): string;
   readonly companion?: StartCompanion | undefined;
+  /** Milliseconds before the first repeat of what failed; doubled by each further failure. Default 200. */
+  readonly retryMs?: number;
 }
 
 /** One durable consumer, for whatever transport runs it. The next batch comes when `onBatch` has returned. */
@@ -77,7 +79,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
 
   const relay = new Relay({ bus, store, around, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
   const catchUp = () => projection.catchUp();
-  const batches = <T>(work: Work<T>) => new Batches({ store, work, catchUp, log });
+  const batches = <T>(work: Work<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200 });
   const deadlines = definition.onOutcome && batches(deadlineWork(definition.onOutcome, around));
 
   function consumer<T extends Delivery>(stream: string, durable: string, declaration: Omit<ConsumerDeclaration, 'stream'>, work: Work<T>): Consumer {

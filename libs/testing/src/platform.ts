@@ -52,7 +52,16 @@ const encode = (body: unknown): Uint8Array => new TextEncoder().encode(typeof bo
 const decode = (data: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(data));
 const patience = 5_000;
 
-export async function startPlatform(services: readonly PlatformService[], options: { log?: Log; makeStore?: (name: string, now: () => number) => Promise<Store> } = {}): Promise<Platform> {
+export interface PlatformOptions {
+  readonly log?: Log;
+  readonly makeStore?: (name: string, now: () => number) => Promise<Store>;
+  /** What a service gets instead of its bus and its store, each time it is started: to watch it, or to break it. */
+  readonly wrap?: (name: string, parts: { bus: Bus; store: Store }) => { bus: Bus; store: Store };
+  /** Milliseconds before the first repeat of what failed. */
+  readonly retryMs?: number;
+}
+
+export async function startPlatform(services: readonly PlatformService[], options: PlatformOptions = {}): Promise<Platform> {
   const log = options.log ?? silent;
   const clock = fakeClock();
   const newId = countedIds();
@@ -68,15 +77,19 @@ export async function startPlatform(services: readonly PlatformService[], option
     const store = stores.get(name) ?? (await (options.makeStore?.(name, clock.now) ?? Promise.resolve(memoryStore({ now: clock.now }))));
     stores.set(name, store);
     const own = broker.connect(name);
-    const service = createService(found.definition, { bus: own, store, log, now: clock.now, newId, companion: found.companion });
-    const serving = await serve(service, own, log);
+    const parts = options.wrap?.(name, { bus: own, store }) ?? { bus: own, store };
+    const service = createService(found.definition, { ...parts, log, now: clock.now, newId, companion: found.companion, retryMs: options.retryMs ?? 10 });
+    const giveUp = new AbortController();
+    const serving = serve(service, parts.bus, log, giveUp.signal);
     running.set(name, {
       service,
       stop: async () => {
-        await serving.stop();
+        giveUp.abort();
+        await serving.then((started) => started.stop(), () => undefined);
         await own.close();
       },
     });
+    await serving;
   }
   async function stop(name: string): Promise<void> {
     await running.get(name)?.stop();
