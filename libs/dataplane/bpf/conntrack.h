@@ -67,8 +67,9 @@ static __noinline int recheck(const struct conntrack_key *key, struct conntrack_
 	original_question(&q, key, entry);
 	if (judge(j, &q, w->column)) {
 		entry->state = STATE_REVOKED;
-		entry->epoch = w->epoch;
 		tell_end(key, entry, w, ENDED_POLICY);
+		/* from now on who denied it, for the denials to come */
+		remember_judgement(entry, j, w);
 		return j->reason;
 	}
 	remember_judgement(entry, j, w);
@@ -162,6 +163,12 @@ static __always_inline int follow(const struct conntrack_key *key, struct conntr
 {
 	if (entry->state == STATE_REVOKED) {
 		entry->last_seen = w->now; /* as long as it talks it stays closed */
+		j->network = entry->network;
+		j->egress_rule = entry->egress_rule;
+		j->ingress_rule = entry->ingress_rule;
+		j->source_identity = entry->source_identity;
+		j->destination_identity = entry->destination_identity;
+		j->direction = entry->ingress_rule ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 		j->reason = DROP_POLICY_DENIED;
 		return DROP_POLICY_DENIED;
 	}

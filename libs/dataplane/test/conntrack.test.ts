@@ -188,6 +188,17 @@ describe('a new world', () => {
     ]);
   });
 
+  it('names the rule in every later record of a connection that goes on knocking', () => {
+    connect();
+    inWorld(deny, 101n);
+    forth(p.ACK);
+    bench.kernel.configure({ denialRepeat: 10 });
+    bench.events();
+    pass(20);
+    forth(p.ACK);
+    expect(bench.events()).toEqual([expect.objectContaining({ kind: FlowKind.denied, egressRule: 66, direction: Direction.egress })]);
+  });
+
   it('lets a connection live that it still allows, under its own revision', () => {
     connect();
     inWorld(() => {}, 101n);

@@ -1,6 +1,6 @@
 /** The real kernel does what the contract says, and says clearly what it misses. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -46,6 +46,22 @@ describe('what openKernel misses it names with its fix', () => {
       try { openKernel({ pinDir: '/sys/fs/bpf/x' }); } catch (error) { console.log(error.code, error.fix); }`;
     const output = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], { encoding: 'utf8' });
     expect(output).toMatch(/^not-privileged Run as root/);
+  });
+
+  it('maps of another layout', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'osier-layout-'));
+    const pinDir = join(folder, 'bpf');
+    ensureBpffs(pinDir);
+    try {
+      openKernel({ pinDir, sizes: { conntrack: 64 } }).close();
+      const path = join(pinDir, 'v1', 'conntrack');
+      rmSync(path);
+      renameSync(join(pinDir, 'v1', 'rules'), path);
+      expect(() => openKernel({ pinDir })).toThrow(expect.objectContaining({ code: 'pins-incompatible', path, fix: expect.stringContaining(`rm -r ${pinDir}/v1`) }));
+    } finally {
+      run('umount', pinDir);
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('a network namespace', () => {

@@ -10,6 +10,9 @@ export interface Libbpf {
   load(object: Handle): number;
   findMap(object: Handle, name: string): Handle | null;
   mapFd(map: Handle): number;
+  mapType(map: Handle): number;
+  keySize(map: Handle): number;
+  valueSize(map: Handle): number;
   reuseFd(map: Handle, fd: number): number;
   setMaxEntries(map: Handle, entries: number): number;
   findProgram(object: Handle, name: string): Handle | null;
@@ -51,6 +54,9 @@ function bind(library: ReturnType<typeof koffi.load>): Libbpf {
     load: library.func('int bpf_object__load(void *object)'),
     findMap: library.func('void *bpf_object__find_map_by_name(const void *object, const char *name)'),
     mapFd: library.func('int bpf_map__fd(const void *map)'),
+    mapType: library.func('int bpf_map__type(const void *map)'),
+    keySize: library.func('uint32_t bpf_map__key_size(const void *map)'),
+    valueSize: library.func('uint32_t bpf_map__value_size(const void *map)'),
     reuseFd: library.func('int bpf_map__reuse_fd(void *map, int fd)'),
     setMaxEntries: library.func('int bpf_map__set_max_entries(void *map, uint32_t entries)'),
     findProgram: library.func('void *bpf_object__find_program_by_name(const void *object, const char *name)'),

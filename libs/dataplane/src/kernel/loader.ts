@@ -31,6 +31,7 @@ const PROGRAMS = ['from_endpoint', 'to_endpoint', 'from_vxlan', 'collect'] as co
 export type ProgramName = (typeof PROGRAMS)[number];
 
 export interface MapShape {
+  type: number;
   keySize: number;
   valueSize: number;
   maxEntries: number;
@@ -84,7 +85,12 @@ export function shapeOf(fd: number, name: string): MapShape {
   const result = libbpf().info(fd, info, Uint32Array.of(info.length));
   if (result < 0) throw failed('reading the shape of a map', name, result);
   const view = new DataView(info.buffer);
-  return { keySize: view.getUint32(8, true), valueSize: view.getUint32(12, true), maxEntries: view.getUint32(16, true) };
+  return {
+    type: view.getUint32(0, true),
+    keySize: view.getUint32(8, true),
+    valueSize: view.getUint32(12, true),
+    maxEntries: view.getUint32(16, true),
+  };
 }
 
 function findMap(object: Handle, name: string): Handle {
@@ -104,6 +110,10 @@ function prepareMap(object: Handle, name: MapName, path: string, size: number | 
     return false;
   }
   try {
+    const found = shapeOf(pinned, path);
+    if (found.type !== bpf.mapType(map) || found.keySize !== bpf.keySize(map) || found.valueSize !== bpf.valueSize(map)) {
+      throw new KernelError('pins-incompatible', 'the pinned map has another layout', path, `Move traffic away, then delete the pins: rm -r ${dirname(path)}`);
+    }
     const result = bpf.reuseFd(map, pinned);
     if (result < 0) throw failed('taking over a map', path, result);
     return true;
@@ -120,7 +130,7 @@ export function load(pinDir: string, sizes: Partial<Limits>): Loaded {
   try {
     const found = MAPS.filter((name) => prepareMap(object, name, join(folder, name), sizes[name as keyof Limits]));
     const result = bpf.load(object);
-    if (result < 0) throw explainLoad(result, folder, found.length > 0);
+    if (result < 0) throw explainLoad(result);
     const maps = Object.fromEntries(MAPS.map((name) => [name, bpf.mapFd(findMap(object, name))])) as Loaded['maps'];
     for (const name of MAPS) {
       if (found.includes(name)) continue;
@@ -152,13 +162,12 @@ const LOG_BYTES = 1 << 20;
 const LOG_LINES = 12;
 
 /** libbpf says only a number: load once more with a log to learn why. */
-function explainLoad(result: number, folder: string, reused: boolean): KernelError {
+function explainLoad(result: number): KernelError {
   const name = errnoName(result);
   if (name === 'EPERM') return failed('loading the programs', OBJECT_PATH, result);
   const log = verifierLog();
   if (log) return new KernelError('load-failed', `the kernel refused the programs with ${name}: ${log}`, OBJECT_PATH, 'Use a kernel of 5.15 or later, and report this log.');
-  const fix = reused ? `Move traffic away, then delete the pins: rm -r ${folder}` : 'Look at dmesg for the reason.';
-  return new KernelError(reused ? 'pins-incompatible' : 'load-failed', `the object does not load: ${name}`, reused ? folder : OBJECT_PATH, fix);
+  return new KernelError('load-failed', `the object does not load: ${name}`, OBJECT_PATH, 'Look at dmesg for the reason.');
 }
 
 function verifierLog(): string {

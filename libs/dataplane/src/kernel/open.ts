@@ -183,11 +183,7 @@ class RealKernel implements Kernel {
   }
 
   #table<K, V>(name: TableName, key: Codec<K>, value: Codec<V>): KernelTable<K, V> {
-    const shape = this.#loaded.shapes[name];
-    if (shape.keySize !== key.size || shape.valueSize !== value.size) {
-      throw new KernelError('pins-incompatible', 'the pinned map has another layout', name, 'Move traffic away, then delete the pins of this node.');
-    }
-    return new KernelTable(name, key, value, this.#loaded.maps[name], shape.maxEntries, () => this.#enter());
+    return new KernelTable(name, key, value, this.#loaded.maps[name], this.#loaded.shapes[name].maxEntries, () => this.#enter());
   }
 
   #revision(column: number): bigint {

@@ -56,7 +56,8 @@ export class PinnedMap {
     return this.#layouts.decode(this.#valueType, Buffer.from(value.buffer));
   }
 
-  *all(): Generator<Pair> {
+  /** Every entry, or those whose key's bytes are `wanted`: decoding costs more than reading. */
+  *all(wanted: (key: Buffer) => boolean = () => true): Generator<Pair> {
     let size = FIRST_BATCH;
     let from: Uint8Array | undefined;
     for (;;) {
@@ -71,8 +72,10 @@ export class PinnedMap {
       }
       if (result < 0 && result !== -ENOENT) throw new WitnessError('the entries cannot be read', this.#path, -result);
       for (let row = 0; row < attributes.read(32); row++) {
+        const key = keys.subarray(row * this.#keySize, (row + 1) * this.#keySize);
+        if (!wanted(key)) continue;
         yield {
-          key: this.#layouts.decode(this.#keyType, keys.subarray(row * this.#keySize, (row + 1) * this.#keySize)),
+          key: this.#layouts.decode(this.#keyType, key),
           value: this.#layouts.decode(this.#valueType, values.subarray(row * this.#valueSize, (row + 1) * this.#valueSize)),
         };
       }

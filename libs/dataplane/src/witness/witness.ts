@@ -55,8 +55,9 @@ export function readBack(where: Where): NodeDump {
 /** How many tracked connections an address still has: zero before it may be given away again. */
 export function countConnections(where: Where, rd: number, address: Uint8Array): number {
   const wanted = hex(address);
+  const raw = Buffer.from(address);
   const mine = ({ key }: Pair) => number(key, 'rd') === rd && [hex(bytes(key, 'low')), hex(bytes(key, 'high'))].includes(wanted);
-  return read(where, 'conntrack', (map) => [...map.all()].filter(mine).length);
+  return read(where, 'conntrack', (map) => [...map.all((key) => key.includes(raw))].filter(mine).length);
 }
 
 function read<T>(where: Where, name: string, act: (map: PinnedMap) => T): T {
