@@ -71,7 +71,8 @@ async function prove(lab: Lab): Promise<Scene> {
   const inventory = readInventory(lab.paths);
   const wish = { from: findWorkload(inventory, 'staging/web'), to: findWorkload(inventory, 'staging/db'), protocol: 'TCP' as const, port: 5432 };
   const denied = await progress.step('the record of a denied attempt: staging/web → staging/db', () => proveDenied(lab, wish, scope));
-  return { environments: inventory.environments, inside, across, arrivedAcross: arrived, expected, denied };
+  const environments = shopEnvironments.flatMap((environment) => inventory.environments.filter((e) => e.name === environment));
+  return { environments, inside, across, arrivedAcross: arrived, expected, denied };
 }
 
 function whatToTry(): string {

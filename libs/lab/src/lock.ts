@@ -15,7 +15,7 @@ export async function withLock<T>(labDir: string, doing: string, work: () => Pro
   const me = self();
   const holder = take(file, { ...me, doing, since: new Date().toISOString() });
   if (holder !== undefined && holder.pid !== me.pid) {
-    throw new LabError(`the lab is busy: process ${holder.pid} is ${holder.doing} since ${holder.since}`, `Wait for it, or end it (kill ${holder.pid}) and try again.`);
+    throw new LabError(`the lab is busy: process ${holder.pid} is ${holder.doing} since ${holder.since}`, `Wait for it, end it (kill ${holder.pid}), or choose another name (--name lab2).`);
   }
   try {
     return await work();
