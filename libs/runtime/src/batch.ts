@@ -41,6 +41,8 @@ export class Batches<T> {
   }
 
   async handle(items: readonly T[]): Promise<void> {
+    const [single] = items;
+    if (items.length === 1 && single !== undefined) return this.#alone(single);
     try {
       await this.#together(items);
     } catch (error) {
@@ -49,7 +51,7 @@ export class Batches<T> {
         for (const item of items) this.#work.later(item, this.#delay(1));
         return;
       }
-      if (items.length > 1) this.#log.debug({ err: error, items: items.length }, 'a batch failed; doing its items one by one');
+      this.#log.debug({ err: error, items: items.length }, 'a batch failed; doing its items one by one');
       for (const item of items) await this.#alone(item);
       return;
     }

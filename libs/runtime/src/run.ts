@@ -53,8 +53,8 @@ async function run(definition: AnyDefinition, { companion }: RunOptions): Promis
 
   const store = await openStore(config, name);
   closers.unshift(() => store.close());
-  let service: Service | undefined;
-  const app = await NestFactory.create(healthModule(() => service?.readiness() ?? { ready: false }), { logger: false, abortOnError: false });
+  const up: { service?: Service } = {};
+  const app = await NestFactory.create(healthModule(() => up.service?.readiness() ?? { ready: false }), { logger: false, abortOnError: false });
   await app.listen(config.OSIER_HEALTH_PORT, '127.0.0.1');
   const healthPort = (app.getHttpServer().address() as AddressInfo).port;
   log.info({ healthPort }, 'starting');
@@ -66,7 +66,7 @@ async function run(definition: AnyDefinition, { companion }: RunOptions): Promis
   await serveWithNest(app, running, bus, log);
   closers.unshift(() => app.close(), () => running.stop());
   await running.start();
-  service = running;
+  up.service = running;
   if (config.OSIER_READY_FILE) announce(config.OSIER_READY_FILE, healthPort);
   log.info({ healthPort }, 'ready');
 }

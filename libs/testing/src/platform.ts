@@ -65,7 +65,8 @@ export async function startPlatform(services: readonly PlatformService[], option
   const log = options.log ?? silent;
   const clock = fakeClock();
   const newId = countedIds();
-  const broker = memoryBroker({ now: clock.now });
+  // The bus waits in real time: what is to be delivered again comes by itself, while the services see the clock stand still.
+  const broker = memoryBroker();
   const bus = broker.connect('test');
   await bus.ensureStreams();
   const stores = new Map<string, Store>();

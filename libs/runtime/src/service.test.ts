@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { accept, type Decision, refuse } from '@osier/domain/decision';
+import type { HandlerContext, Handlers, ServiceDefinition } from '@osier/domain/service';
+import type { Intent } from '@osier/domain/decision';
+import { type Platform, type PlatformOptions, startPlatform } from '@osier/testing/platform';
+import { queryReplySchema } from '@osier/contracts/queries';
+import { WrongLastSequence } from '@osier/bus/bus';
+
+const never = async (): Promise<Decision> => { throw new Error('not in this test'); };
+type Decide = (intent: Intent, context: HandlerContext) => Promise<Decision>;
+const make = async (intent: Intent, context: HandlerContext): Promise<Decision> => {
+  const { name, spec } = intent.body as { name: string; spec: never };
+  return accept({ kind: 'domain', id: context.newId(), name, parent: '_', phase: 'active', domain: name, project: '_', environment: '_', spec, status: {} });
+};
+const tenant = (decide: Decide): ServiceDefinition<'tenant'> => ({
+  name: 'tenant', knows: [],
+  handlers: { 'domain.apply': decide, 'domain.delete': never, 'project.apply': never, 'project.delete': never, 'environment.apply': never, 'environment.delete': never } satisfies Handlers<'tenant'>,
+});
+/** Allows policies in domains that exist. */
+const policy: ServiceDefinition<'policy'> = {
+  name: 'policy', knows: ['domain'],
+  handlers: {
+    'policy.delete': never,
+    'policy.apply': async (intent, context) => {
+      const exists = async () => (await context.known.list('domain', { domain: intent.scope.domain })).length > 0;
+      if (!(await exists())) await context.catchUp();
+      return (await exists()) ? accept() : refuse('unknown-domain', 'subject.domain', 'No such domain.', 'Make it.');
+    },
+  } satisfies Handlers<'policy'>,
+};
+const domain = (name: string, id = name) => ({ noun: 'domain', verb: 'apply', id, body: { name, spec: {} } });
+const rule = (domainName: string, id: string) => ({ domain: domainName, project: 'p', environment: 'e', noun: 'policy', verb: 'apply', id, body: { name: 'x', spec: { appliesTo: {} } } });
+const platformScope = { domain: '_', project: '_' };
+
+let platform: Platform;
+const started = async (services: Parameters<typeof startPlatform>[0], options: PlatformOptions = {}): Promise<Platform> =>
+  (platform = await startPlatform(services, { retryMs: 1, ...options }));
+afterEach(() => platform.close());
+
+describe('an intent', () => {
+  it('that is stored twice is decided once', async () => {
+    let decided = 0;
+    await started([{ definition: tenant(async (intent, context) => (decided++, make(intent, context))) }]);
+    await platform.wish(domain('acme'));
+    await platform.publish(domain('acme'));
+    await platform.settle();
+    expect(decided).toBe(1);
+    await platform.check();
+  });
+
+  it('without an id is answered under its sequence', async () => {
+    await started([{ definition: tenant(make) }]);
+    expect(await platform.wish(domain('acme', ''))).toMatchObject({ intentId: 'seq-1', result: 'accepted' });
+  });
+
+  it('that changes nothing has the revision of what it found', async () => {
+    const unless: Decide = async (intent, context) => ((await context.own.list('domain')).length > 0 ? accept() : make(intent, context));
+    await started([{ definition: tenant(unless) }]);
+    const first = await platform.wish(domain('acme', 'one'));
+    expect(first).toMatchObject({ revision: 1, changes: [{ kind: 'domain', path: 'acme', version: 1, revision: 1 }] });
+    expect(await platform.wish(domain('acme', 'two'))).toMatchObject({ result: 'accepted', revision: 1, changes: [] });
+  });
+
+  it('whose id another project uses is one of its own', async () => {
+    await started([{ definition: policy }]);
+    expect(await platform.wish(rule('a', 'same'))).toMatchObject({ result: 'refused' });
+    expect(await platform.wish(rule('b', 'same'))).toMatchObject({ result: 'refused' });
+    await platform.check();
+  });
+
+  it('that a handler fails at for ever is refused in the end, and keeps none that came with it from being decided', async () => {
+    let tries = 0;
+    const decide: Decide = async (intent, context) => {
+      if ((intent.body as { name: string }).name !== 'poison') return make(intent, context);
+      tries++;
+      throw new Error('handler bug');
+    };
+    await started([{ definition: tenant(decide) }]);
+    await platform.stop('tenant');
+    for (const name of ['a', 'poison', 'b']) await platform.publish(domain(name));
+    await platform.start('tenant');
+    expect(await platform.outcome(platformScope, 'poison')).toMatchObject({ result: 'refused', problem: { code: 'internal-error' } });
+    expect((await platform.list('domain', {})).map((item) => item.document.name).sort()).toEqual(['a', 'b']);
+    expect(tries).toBe(6);
+    await platform.check();
+  });
+
+  it('that fails a few times is decided when it can be', async () => {
+    let tries = 0;
+    await started([{ definition: tenant(async (intent, context) => { if (++tries < 4) throw new Error('not yet'); return make(intent, context); }) }]);
+    expect(await platform.wish(domain('acme'))).toMatchObject({ result: 'accepted' });
+  });
+
+  it('is continued in one trace: the document and the outcome carry it on', async () => {
+    await started([{ definition: tenant(make) }]);
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    await platform.wish({ ...domain('acme'), headers: { traceparent } });
+    const headers = async (stream: string) => (await platform.bus.last(stream, stream === 'CHANGES' ? 'osier.state.>' : 'osier.outcome.>'))?.headers;
+    expect((await headers('CHANGES'))?.['traceparent']).toContain('0af7651916cd43dd8448eb211c80319c');
+    expect((await headers('OUTCOMES'))?.['traceparent']).toContain('0af7651916cd43dd8448eb211c80319c');
+    expect(await headers('CHANGES')).toMatchObject({ 'ce-specversion': '1.0', 'ce-source': 'osier/tenant', 'ce-type': 'io.osier.domain.state' });
+  });
+});
+
+describe('what others own', () => {
+  it('is caught up with before something is refused for being unknown', async () => {
+    await started([{ definition: tenant(make) }, { definition: policy }]);
+    for (let i = 0; i < 20; i++) {
+      await platform.wish(domain(`d${i}`));
+      expect(await platform.wish(rule(`d${i}`, `r${i}`))).toMatchObject({ result: 'accepted' });
+    }
+    expect(await platform.wish(rule('nowhere', 'r'))).toMatchObject({ result: 'refused', problem: { code: 'unknown-domain' } });
+  });
+
+  it('is known again from nothing, and after a restart', async () => {
+    await started([{ definition: tenant(make) }, { definition: policy }]);
+    await platform.wish(domain('a'));
+    await platform.stop('policy');
+    await platform.wish(domain('b'));
+    await platform.start('policy');
+    expect(await platform.wish(rule('a', '1'))).toMatchObject({ result: 'accepted' });
+    expect(await platform.wish(rule('b', '2'))).toMatchObject({ result: 'accepted' });
+  });
+
+  it('leads to reactions, once for each change', async () => {
+    const reacted: string[] = [];
+    const reacting: ServiceDefinition<'policy'> = {
+      ...policy,
+      onState: async (document) => {
+        reacted.push(`${document.name} v${document.version}`);
+        return { puts: [] };
+      },
+    };
+    await started([{ definition: tenant(make) }, { definition: reacting }]);
+    await platform.wish(domain('a'));
+    await platform.settle();
+    await platform.stop('policy');
+    await platform.start('policy');
+    await platform.settle();
+    expect(reacted).toEqual(['a v1']);
+  });
+});
+
+describe('a bus that was down', () => {
+  it('is gone on with by itself', async () => {
+    await started([{ definition: tenant(make) }]);
+    await platform.wish(domain('a'));
+    platform.broker.stop();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    platform.broker.start();
+    expect(await platform.wish(domain('b'))).toMatchObject({ result: 'accepted' });
+    await platform.check();
+  });
+
+  it('and has lost CHANGES gets every document again', async () => {
+    await started([{ definition: tenant(make) }]);
+    for (const name of ['a', 'b']) await platform.wish(domain(name));
+    await platform.settle();
+    await platform.stop('tenant');
+    platform.broker.deleteStream('CHANGES');
+    platform.broker.deleteStream('STATE');
+    await platform.start('tenant');
+    await platform.settle();
+    expect(await platform.bus.stream('CHANGES')).toMatchObject({ messages: 2 });
+    expect(await platform.wish(domain('c'))).toMatchObject({ result: 'accepted', revision: 3 });
+    await platform.check();
+  });
+});
+
+describe('the list of a service', () => {
+  const ask = async (subject: string, request: unknown) =>
+    queryReplySchema.parse(JSON.parse(new TextDecoder().decode((await platform.bus.request(subject, new TextEncoder().encode(JSON.stringify(request)))).data)));
+
+  it('shows a domain what is its own, and the platform everything', async () => {
+    await started([{ definition: tenant(make) }]);
+    for (const name of ['a', 'b']) await platform.wish(domain(name));
+    const names = async (scope: string) => ((await ask(`osier.query.tenant.${scope}.list`, { kind: 'domain' })) as { data: { items: { document: { name: string }; revision: number }[] } })
+      .data.items.map((item) => `${item.document.name}@${item.revision}`);
+    expect(await names('a._')).toEqual(['a@1']);
+    expect(await names('_._')).toEqual(['a@1', 'b@2']);
+    expect(await names('c._')).toEqual([]);
+  });
+
+  it.each([
+    ["another's kind", { kind: 'network' }, 'wrong-service'], ['an unknown kind', { kind: 'teapot' }, 'unknown-value'], ['no object', 7, 'wrong-type'],
+  ])('refuses %s', async (_what, request, code) => {
+    await started([{ definition: tenant(make) }]);
+    expect(await ask('osier.query.tenant.a._.list', request)).toMatchObject({ ok: false, problem: { code } });
+  });
+});
+
+describe('an outcome', () => {
+  it('that is there already stays as it was', async () => {
+    await started([{ definition: tenant(make) }]);
+    await platform.wish(domain('a'));
+    const again = platform.bus.publish('osier.outcome._._.a', new TextEncoder().encode('{}'), { expectedLastSubjectSequence: 0 });
+    await expect(again).rejects.toThrow(WrongLastSequence);
+  });
+});
