@@ -117,6 +117,7 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   };
   const sessions = await startSessions({ bus: o.bus, node: o.node, log, now: o.now, newId: o.newId, onAdvance: schedule });
 
+  reports.observe('health', 'info', kernel.restored ? 'The agent has started and taken over what its kernel does.' : 'The agent has started on a kernel that knew nothing.', { restored: kernel.restored });
   const retry = setInterval(() => {
     if (failure === undefined && !last?.pending.some((p) => p.kind === 'endpoint')) return;
     again = true;

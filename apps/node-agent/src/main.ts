@@ -36,12 +36,16 @@ async function main(): Promise<void> {
     writeFileSync(`${config.OSIER_READY_FILE}.tmp`, `${JSON.stringify({ pid: process.pid, health: health.port })}\n`);
     renameSync(`${config.OSIER_READY_FILE}.tmp`, config.OSIER_READY_FILE);
   };
+  let collecting: NodeJS.Timeout | undefined;
   class AgentModule {}
   Module({
     providers: [
       { provide: KERNEL, useFactory: (): Kernel => {
         ensureBpffs(dirname(where.pinDir));
-        return openKernel(where);
+        const kernel = openKernel(where);
+        // Idle flows end though the bus may be away for long; the agent takes this over.
+        collecting = setInterval(() => void kernel.collect(), 2_000);
+        return kernel;
       } },
       { provide: BUS, inject: [KERNEL], useFactory: () => {
         const { user, password } = readCredentials(config.OSIER_CREDENTIALS_FILE);
@@ -54,6 +58,7 @@ async function main(): Promise<void> {
     ],
   })(AgentModule);
   const app = await NestFactory.createApplicationContext(AgentModule, { logger: false, abortOnError: false });
+  clearInterval(collecting);
   log.info({ node: config.OSIER_NODE, restored: app.get<Kernel>(KERNEL).restored }, 'running');
 
   let stopping = false;

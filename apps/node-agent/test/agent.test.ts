@@ -112,6 +112,26 @@ describe('the agent on this kernel', () => {
     expect((await topology.settle()).pending).toEqual([]);
   }, 30_000);
 
+  it('rewrites rules under traffic without a wrong verdict', async () => {
+    let rewriting = true;
+    const keepAsking = async (port: number, answers: string[]): Promise<void> => {
+      while (rewriting) answers.push(await connect(web, '10.0.0.12', port));
+    };
+    const [denied, allowed]: [string[], string[]] = [[], []];
+    const traffic = Promise.all([keepAsking(22, denied), keepAsking(22, denied), keepAsking(5432, allowed)]);
+    for (let i = 0; i < 30; i++) {
+      // Every change gives both endpoints a new program and new identities, and means the same for these ports.
+      const other = make.policy(302, staging, { priority: 5 + i, ingress: [{ action: 'Deny', from: [{ endpoints: { matchTags: { [`key-${i}`]: 'x' } } }] }], isolates: [] });
+      await topology.settle(i % 3 === 2 ? deleted(other) : other);
+      await pause(70);
+    }
+    rewriting = false;
+    await traffic;
+    expect([new Set(denied), new Set(allowed)]).toEqual([new Set(['timeout']), new Set(['hello'])]);
+    expect([denied.length >= 4, allowed.length >= 8]).toEqual([true, true]);
+    await topology.settle(deleted(make.policy(302, staging, {})));
+  }, 40_000);
+
   it('learns what changed while the server was away', async () => {
     await server.kill();
     await pause(300);

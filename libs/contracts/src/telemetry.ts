@@ -56,7 +56,7 @@ export const flowSchema = z.strictObject({
 });
 export type Flow = z.infer<typeof flowSchema>;
 
-/** `lost`: flow records that this node could not report since it started, so that a gap is never mistaken for silence. */
+/** `lost`: flow records that this node could not report, those included that its kernel dropped while no agent was reading, so that a gap is never mistaken for silence. Counts up; begins again with the node. */
 export const flowBatchSchema = z.strictObject({ node: z.string(), lost: z.int().min(0), flows: z.array(flowSchema) });
 export type FlowBatch = z.infer<typeof flowBatchSchema>;
 

@@ -97,7 +97,10 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
   const settleJoin = async (): Promise<void> => {
     if (session.interest !== undefined && !isComplete(session)) {
       joining ??= bus.consume({ stream: 'STATE', durable: joinConsumer(node), batch: 256, onBatch: handler('join'), onProblem: problem('the join consumer cannot be read yet') });
-      await joining;
+      await joining.catch((error: unknown) => {
+        joining = undefined;
+        throw error;
+      });
     } else if (joining !== undefined) {
       const done = joining;
       joining = undefined;

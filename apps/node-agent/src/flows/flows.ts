@@ -29,7 +29,6 @@ export interface Flows {
 export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log; now: () => number }): Flows {
   const { kernel, node } = o;
   const directory = createDirectory();
-  const lostBefore = kernel.lost();
   let lost = 0;
   let known = false;
   let raw: FlowEvent[] = [];
@@ -59,7 +58,7 @@ export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log
     for (const [project, flows] of byProject) {
       const [domain = '', name = ''] = project.split('.');
       for (let from = 0; from < flows.length; from += limits.flowsPerBatch) {
-        const body: FlowBatch = { node, lost: lost + Number(kernel.lost() - lostBefore), flows: flows.slice(from, from + limits.flowsPerBatch) };
+        const body: FlowBatch = { node, lost: lost + Number(kernel.lost()), flows: flows.slice(from, from + limits.flowsPerBatch) };
         publisher.send({ subject: flowSubject(domain, name, node), body, headers: { [headers.messageId]: `flows-${node}-${session}-${++sent}` } });
       }
     }

@@ -11,8 +11,6 @@ export interface View {
   merge(subject: string, sequence: number, document: AnyDocument): boolean;
   /** Active documents of a kind, ordered by id: nothing that is worked out from them depends on the order of arrival. */
   list<K extends Kind>(kind: K): Document<K>[];
-  get<K extends Kind>(kind: K, id: string): Document<K> | undefined;
-  readonly size: number;
 }
 
 /** A message that comes again after its tombstone has been dropped would bring a dead thing back; so many later deletions do not overtake a repeat. */
@@ -41,9 +39,5 @@ export function createView(): View {
       return true;
     },
     list: (kind) => activeOf(kind).sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
-    get: (kind, id) => activeOf(kind).find((document) => document.id === id),
-    get size() {
-      return held.size;
-    },
   };
 }
