@@ -1,0 +1,104 @@
+import { type AccountsInput, domainUser, natsConfiguration, nodeConsumers, nodeSubjects, nodeUser } from '@osier/bus/accounts';
+import type { Bus } from '@osier/bus/bus';
+import { connectBus } from '@osier/bus/jetstream';
+import { freePort, startNatsServer } from '@osier/bus/server';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * A server with two tenants and two nodes, under one of three configurations:
+ *   generated    what Osier runs with
+ *   permissions  everybody in one account, kept apart by subject permissions alone; nodes may make their own consumers
+ *   open         everybody in one account, nobody kept from anything
+ * The last two are the mutants: an attack that does not get through even there proves nothing.
+ */
+export type Configuration = 'generated' | 'permissions' | 'open';
+export const password = 'secret';
+/** The attackers' names; `colleague` is of the same domain, the others are strangers. */
+export const us = { domain: 'acme', credential: 'ci', colleague: 'admin', node: 'n1' } as const;
+export const them = { domain: 'rival', credential: 'ci', node: 'n2' } as const;
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const state = (domain: string, id: string): string => `osier.state.${domain}.shop.production.network._.${id}`;
+export const intent = (domain: string, credential: string, noun = 'network', verb = 'apply'): string => `osier.intent.${domain}.shop.production.${noun}.${verb}.${credential}`;
+
+export interface Installation {
+  readonly services: Bus;
+  /** Plain clients, as anybody could write them, for one attack. */
+  enter(): Promise<World>;
+  close(): Promise<void>;
+}
+export interface World {
+  readonly services: Bus;
+  readonly tenant: NatsConnection;
+  readonly node: NatsConnection;
+  connect(user: string): Promise<NatsConnection>;
+  leave(): Promise<void>;
+}
+
+export async function installation(configuration: Configuration): Promise<Installation> {
+  const dir = mkdtempSync(join(tmpdir(), 'osier-security-'));
+  const input: AccountsInput = {
+    listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'js'), services: [{ user: 'osier-test', password }],
+    domains: [
+      { name: us.domain, credentials: [{ id: us.credential, password }, { id: us.colleague, password }] },
+      { name: them.domain, credentials: [{ id: them.credential, password }] },
+    ],
+    nodes: [{ name: us.node, password }, { name: them.node, password }],
+  };
+  const config = configuration === 'generated' ? natsConfiguration(input) : oneAccount(input, configuration === 'permissions');
+  const server = await startNatsServer({ dir, config });
+  const services = await connectBus({ url: server.url, user: 'osier-test', password, name: 'services' });
+  await services.ensureStreams();
+  for (const { domain, node } of [us, them]) {
+    await services.publish(state(domain, 'secret'), bytes(`of ${domain}`));
+    await services.ensureConsumer(nodeConsumers(node).state, { stream: 'STATE', filters: [`osier.state.${domain}.>`], from: 'last-per-subject', ackPolicy: 'all' });
+    while ((await services.last('STATE', state(domain, 'secret'))) === undefined) await sleep(10);
+  }
+  return {
+    services,
+    enter: () => enter(server.url, services),
+    close: async () => {
+      await services.close();
+      await server.stop();
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
+
+async function enter(url: string, services: Bus): Promise<World> {
+  const open: NatsConnection[] = [];
+  const plain = async (user: string): Promise<NatsConnection> => {
+    const connection = await connect({ servers: url, user, pass: password, name: user });
+    open.push(connection);
+    return connection;
+  };
+  return {
+    services, connect: plain,
+    tenant: await plain(domainUser(us.domain, us.credential)),
+    node: await plain(nodeUser(us.node)),
+    leave: async () => void (await Promise.all(open.map((connection) => connection.close()))),
+  };
+}
+
+/** The design that does not hold. */
+function oneAccount(input: AccountsInput, permissions: boolean): string {
+  const user = (name: string, publish: readonly string[], subscribe: readonly string[]): string =>
+    `{ user: "${name}", password: "${password}"${permissions ? `, permissions { publish: ${JSON.stringify(publish)}, subscribe: ${JSON.stringify(subscribe)} }` : ''} }`;
+  const tenants = input.domains.flatMap(({ name, credentials }) => credentials.map(({ id }) =>
+    user(domainUser(name, id), [`osier.intent.${name}.*.*.*.*.${id}`], [`osier.outcome.${name}.>`, `osier.flow.${name}.>`, '_INBOX.>'])));
+  const nodes = input.nodes.map(({ name }) => {
+    const own = Object.values(nodeConsumers(name)).map((consumer) => `$JS.API.CONSUMER.CREATE.STATE.${consumer}`);
+    return user(nodeUser(name), [...nodeSubjects(name), ...own], ['_INBOX.>']);
+  });
+  return `listen: "${input.listen}"
+jetstream { store_dir: "${input.storeDir}" }
+accounts {
+  ALL { jetstream: enabled, users: [
+    ${[`{ user: "osier-test", password: "${password}" }`, ...tenants, ...nodes].join('\n    ')}
+  ] }
+}
+`;
+}
