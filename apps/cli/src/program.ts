@@ -5,7 +5,7 @@ import { formats, type Io } from './io.ts';
 /** What a command ends with. */
 export interface Ending { code: ExitCode }
 
-const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+const collect = (value: string, all: readonly string[] = []): string[] => [...all, value];
 
 const outputOption = (): Option => new Option('-o, --output <format>', 'how to print').choices(formats).default('table');
 
@@ -40,7 +40,7 @@ export function buildProgram(io: Io, ending: Ending): Command {
 
   scoped(program.command('apply'))
     .description('make or change objects to be as documents say')
-    .requiredOption('-f, --file <path>', 'file, folder, or - for standard input; may be repeated', collect, [])
+    .requiredOption('-f, --file <path>', 'file, folder, or - for standard input; may be repeated', collect)
     .option('-w, --wait', 'wait until every node concerned has confirmed it in its kernel')
     .option('-t, --timeout <duration>', 'how long to wait', '30s')
     .addHelpText('after', examples('osier apply -f network.yaml', 'osier apply -f examples/shop --environment staging --wait', 'osier get policy web -o yaml | osier apply -f -'))
@@ -62,7 +62,7 @@ export function buildProgram(io: Io, ending: Ending): Command {
     .description('remove objects')
     .argument('[kind]', 'kind of the object')
     .argument('[name]', 'its name')
-    .option('-f, --file <path>', 'remove what these documents name: file, folder, or -; may be repeated', collect, [])
+    .option('-f, --file <path>', 'remove what these documents name: file, folder, or -; may be repeated', collect)
     .option('-w, --wait', 'wait until every node concerned has confirmed it in its kernel')
     .option('-t, --timeout <duration>', 'how long to wait', '30s')
     .addHelpText('after', examples('osier delete endpoint frontend -e staging --wait', 'osier delete -f examples/shop'))

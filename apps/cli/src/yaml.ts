@@ -46,7 +46,7 @@ export function parseYaml(file: string, text: string): Located[] {
   const documents = parseAllDocuments(text, { lineCounter: lines });
   if (!Array.isArray(documents)) return [];
   return documents
-    .filter((document) => document.contents !== null || document.errors.length > 0)
+    .filter((document) => document.errors.length > 0 || (document.contents !== null && document.toJS() !== null))
     .map((document): Located => {
       const error = document.errors[0];
       return {

@@ -12,7 +12,7 @@ import { toJson, toYaml } from '../output.ts';
 import type { Io } from '../io.ts';
 import { documentSubject } from '@osier/contracts/subjects';
 
-export interface ApplyOptions extends CommonOptions { readonly file: readonly string[]; readonly wait?: boolean; readonly timeout: string; readonly dryRun?: boolean }
+export interface ApplyOptions extends CommonOptions { readonly file?: readonly string[]; readonly wait?: boolean; readonly timeout: string; readonly dryRun?: boolean }
 
 const atOnce = 16;
 
@@ -83,7 +83,7 @@ async function refuseAll(io: Io, options: ApplyOptions, faulty: readonly Faulty[
 export async function applyFiles(io: Io, options: ApplyOptions, method: 'PUT' | 'DELETE'): Promise<ExitCode> {
   const timeoutMs = duration(options.timeout);
   const session = sessionOf(io, options);
-  const { wishes, faulty } = await readSources(options.file, io, session.asked, session.connection.defaults);
+  const { wishes, faulty } = await readSources(options.file ?? [], io, session.asked, session.connection.defaults);
   if (faulty.length > 0) return refuseAll(io, options, faulty, wishes);
   if (wishes.length === 0) throw new Failure(exitCodes.usage, 'nothing', 'there is no document in what -f names', 'Write at least one: kind, name, spec.');
   return finish(session, await send(session, wishes, method, timeoutMs), method, { wait: options.wait === true, timeoutMs });

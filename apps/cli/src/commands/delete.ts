@@ -9,7 +9,7 @@ import { sessionOf } from '../session.ts';
 import { type ApplyOptions, applyFiles, finish } from './apply.ts';
 
 export async function remove(io: Io, kindText: string | undefined, name: string | undefined, options: ApplyOptions): Promise<ExitCode> {
-  if (options.file.length > 0) {
+  if (options.file !== undefined) {
     if (kindText !== undefined) throw usage('give either KIND and NAME, or -f, not both.');
     return applyFiles(io, options, 'DELETE');
   }
