@@ -55,9 +55,10 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
         configure(kernel, program);
         if (thorough) devices.ensureOverlay();
         const { ifindexes, pending } = devices.prepare(program, thorough);
-        const numbered = number(program, ifindexes, readTables(kernel), highest);
+        const actual = readTables(kernel);
+        const numbered = number(program, ifindexes, actual, highest);
         highest = numbered.highest;
-        const { steps, epoch } = write(kernel, numbered.tables, revision, departed);
+        const { steps, epoch } = write(kernel, numbered.tables, actual, revision, departed);
         devices.activate(program);
         return { ifindexes, pending, rules: numbered.ruleNumbers, epoch, steps };
       });
@@ -68,11 +69,10 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
   };
 }
 
-function write(kernel: Kernel, wanted: Tables, revision: number, departed: Departed): { steps: number; epoch: number } {
+function write(kernel: Kernel, wanted: Tables, actual: Tables, revision: number, departed: Departed): { steps: number; epoch: number } {
   // Whoever comes back while connections of the former life may be left must not find them.
   const careful = kernel.restored || departed.any;
   const make = (to: Tables, from: Tables) => plan(to, from, kernel.config().epoch, { forgetNew: careful });
-  const actual = readTables(kernel);
   departed.note([...actual.addresses].flatMap(([key, row]) => (wanted.addresses.has(key) ? [] : [row])), wanted.addresses);
   let next = make(wanted, actual);
   if (!fits(kernel, next.peak)) {

@@ -54,12 +54,23 @@ export function startUpkeep(o: UpkeepOptions): { stop(): void } {
       reports.observe('health', 'error', `Upkeep failed: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
+  /** A look at large tables takes long: it gets a twentieth of the time at the most. */
+  const inspectSoon = (took: number): NodeJS.Timeout => setTimeout(() => {
+    const from = performance.now();
+    guarded(inspect)();
+    inspecting = inspectSoon(performance.now() - from);
+  }, Math.max(o.every.inspect ?? defaults.inspect, 20 * took));
+  let inspecting = inspectSoon(0);
   const timers = [
-    setInterval(guarded(inspect), o.every.inspect ?? defaults.inspect),
     setInterval(guarded(() => void kernel.collect()), o.every.collect ?? defaults.collect),
     setInterval(guarded(report), o.every.report ?? defaults.report),
   ];
-  return { stop: () => timers.forEach((timer) => clearInterval(timer)) };
+  return {
+    stop() {
+      clearTimeout(inspecting);
+      timers.forEach((timer) => clearInterval(timer));
+    },
+  };
 }
 
 const totals = (kernel: Kernel): Record<string, bigint> => Object.fromEntries(Object.entries(kernel.drops()).map(([reason, count]) => [reason, count.packets]));

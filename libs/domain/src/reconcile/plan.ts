@@ -31,35 +31,34 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
   const newAddresses = missing(desired.addresses, actual.addresses);
   if (o.forgetNew && newAddresses.length > 0) steps.push({ do: 'forget', addresses: newAddresses.map(({ rd, address }) => ({ rd, address })) });
 
-  putDifferent(steps, 'rules', desired, actual);
-  putDifferent(steps, 'identities', desired, actual);
-  putDifferent(steps, 'policies', desired, actual);
-  putDifferent(steps, 'policy', desired, actual);
+  put(steps, 'rules', different('rules', desired, actual));
+  put(steps, 'identities', different('identities', desired, actual));
+  put(steps, 'policies', different('policies', desired, actual));
+  put(steps, 'policy', different('policy', desired, actual));
   // An entry too many in a program that stays is not of our making, and packets may be reading it: out at once, and live flows judged anew.
   const gonePolicy = missing(actual.policy, desired.policy);
   const stays = new Set([...desired.policies.values()].map((row) => row.number));
   const foreign = gonePolicy.filter((row) => stays.has(row.policy));
   remove(steps, 'policy', foreign);
   const inUse = new Set([...actual.endpoints.values()].map((row) => row.policy[now]));
-  const repaired = foreign.length > 0 || [...desired.policy.values()].some((row) => inUse.has(row.policy) && differs('policy', row, actual.policy));
+  const repaired = foreign.length > 0 || [...desired.policy.values()].some((row) => inUse.has(row.policy) && differs('policy', row, actual));
 
+  const changedAddresses = different('addresses', desired, actual);
+  const changedEndpoints = different('endpoints', desired, actual);
   const preparedAddresses = [
-    ...[...desired.addresses].map(([key, row]): AddressRow => ({ ...row, identity: columns(now, actual.addresses.get(key)?.identity[now] ?? 0, row.identity[0]) })),
+    ...changedAddresses.map((row): AddressRow => ({ ...row, identity: columns(now, actual.addresses.get(keyOf.addresses(row))?.identity[now] ?? 0, row.identity[0]) })),
     ...goneAddresses.map((row): AddressRow => ({ ...row, identity: columns(now, row.identity[now], 0) })),
   ];
   const preparedEndpoints = [
-    ...[...desired.endpoints].map(([key, row]): EndpointRow => ({ ...row, policy: columns(now, actual.endpoints.get(key)?.policy[now] ?? 0, row.policy[0]) })),
+    ...changedEndpoints.map((row): EndpointRow => ({ ...row, policy: columns(now, actual.endpoints.get(keyOf.endpoints(row))?.policy[now] ?? 0, row.policy[0]) })),
     ...goneEndpoints.map((row): EndpointRow => ({ ...row, policy: columns(now, row.policy[now], 0) })),
   ];
-  const changes = repaired || preparedAddresses.some((r) => r.identity[0] !== r.identity[1] || differs('addresses', r, actual.addresses))
-    || preparedEndpoints.some((r) => r.policy[0] !== r.policy[1] || differs('endpoints', r, actual.endpoints));
-  if (changes) {
-    // What is unchanged in both columns already is not written again.
-    put(steps, 'addresses', preparedAddresses.filter((r) => differs('addresses', r, actual.addresses)));
-    put(steps, 'endpoints', preparedEndpoints.filter((r) => differs('endpoints', r, actual.endpoints)));
+  if (repaired || preparedAddresses.length > 0 || preparedEndpoints.length > 0) {
+    put(steps, 'addresses', preparedAddresses.filter((row) => differs('addresses', row, actual)));
+    put(steps, 'endpoints', preparedEndpoints.filter((row) => differs('endpoints', row, actual)));
     steps.push({ do: 'flip' });
-    put(steps, 'addresses', finalRows('addresses', desired, preparedAddresses, (r) => r.identity));
-    put(steps, 'endpoints', finalRows('endpoints', desired, preparedEndpoints, (r) => r.policy));
+    put(steps, 'addresses', changedAddresses);
+    put(steps, 'endpoints', changedEndpoints);
   }
   remove(steps, 'endpoints', goneEndpoints);
   remove(steps, 'addresses', goneAddresses);
@@ -73,27 +72,23 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
 
 const columns = (now: 0 | 1, current: number, next: number): Column => (now === 0 ? [current, next] : [next, current]);
 const missing = <R>(from: ReadonlyMap<string, R>, than: ReadonlyMap<string, R>): R[] => [...from].filter(([key]) => !than.has(key)).map(([, row]) => row);
-/** Rows are flat and written by the same hands in the same order, so their texts compare. */
-const text = (row: unknown): string => JSON.stringify(row, (_key, value: unknown) => (value === undefined ? null : value));
 
-function differs<T extends TableName>(name: T, row: Rows[T], actual: ReadonlyMap<string, Rows[T]>): boolean {
-  const found = actual.get(keyOf[name](row));
-  return found === undefined || text(sorted(found)) !== text(sorted(row));
+/** Rows are flat but for their two columns, and rows of one table have the same fields. */
+function same(a: object, b: object): boolean {
+  const other = b as Record<string, unknown>;
+  for (const [field, x] of Object.entries(a)) {
+    const y = other[field];
+    if (x !== y && !(Array.isArray(x) && Array.isArray(y) && x[0] === y[0] && x[1] === y[1])) return false;
+  }
+  return true;
 }
-const sorted = (row: object): [string, unknown][] => Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1));
-
-function finalRows<T extends 'addresses' | 'endpoints'>(name: T, desired: Tables, prepared: readonly Rows[T][], column: (row: Rows[T]) => Column): Rows[T][] {
-  const wanted: ReadonlyMap<string, Rows[T]> = desired[name];
-  return prepared.flatMap((row) => {
-    const final = wanted.get(keyOf[name](row));
-    const [a, b] = column(row);
-    return final !== undefined && a !== b ? [final] : [];
-  });
+function differs<T extends TableName>(name: T, row: Rows[T], actual: Tables): boolean {
+  const found = (actual[name] as ReadonlyMap<string, Rows[T]>).get(keyOf[name](row));
+  return found === undefined || !same(row, found);
 }
-
-function putDifferent<T extends TableName>(steps: Step[], name: T, desired: Tables, actual: Tables): void {
+function different<T extends TableName>(name: T, desired: Tables, actual: Tables): Rows[T][] {
   const wanted: ReadonlyMap<string, Rows[T]> = desired[name];
-  put(steps, name, [...wanted.values()].filter((row) => differs(name, row, actual[name])));
+  return [...wanted.values()].filter((row) => differs(name, row, actual));
 }
 function put<T extends TableName>(steps: Step[], name: T, rows: readonly Rows[T][]): void {
   if (rows.length > 0) steps.push({ do: 'put', table: name, rows } as unknown as Step);
