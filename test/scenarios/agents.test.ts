@@ -104,6 +104,23 @@ describe('what a node is told', () => {
     expect(knows(one, 'policy')).toEqual(['rules-of-production', 'rules-of-staging']);
   });
 
+  it('carries in each join what no receipt says has come with the one before', async () => {
+    const one = await agent('node-1');
+    await complete(one, 'web');
+    const joined = async (): Promise<string> => ((await platform.bus.consumer('STATE', joinConsumer('node-1')))?.filters ?? []).join(' ');
+    await place('a', 'node-1', 'other');
+    await place('b', 'node-1', 'main', 'production');
+    await complete(one, 'a', 'b', 'web');
+    expect([(await joined()).includes('shop.staging.endpoint'), (await joined()).includes('shop.production.endpoint')]).toEqual([true, true]);
+    await eventually(async () => {
+      await confirm('node-1', one);
+      return (await ask<{ nodes: NodeView[] }>('nodes', {})).nodes[0]?.state === 'ready';
+    });
+    await place('c', 'node-1', 'other', 'production');
+    await complete(one, 'a', 'b', 'c', 'web');
+    expect((await joined()).includes('shop.staging.endpoint')).toBe(false);
+  });
+
   it('is told from the beginning to an agent that starts anew', async () => {
     await (await agent('node-1')).stop();
     await place('db', 'node-2');

@@ -58,7 +58,7 @@ export async function startCoordinator({ bus, log, now, publishIntent }: Omit<Co
       }
     }),
     follow(bus, log, { stream: 'RECEIPTS', from: 'all' }, (message) => {
-      receipts.take(message);
+      receipts.take(message, now());
       departures = true;
       wake();
     }),

@@ -8,13 +8,12 @@ export type Received = Receipt & { readonly receivedAt: number };
 export class Receipts {
   readonly #latest = new Map<string, { readonly sequence: number; readonly receipt: Received }>();
 
-  /** The node's name. Throws where the message is no receipt. */
-  take(message: Message): string {
+  /** `now`: a server whose clock is ahead does not make a receipt younger than its arrival. Throws where the message is no receipt. */
+  take(message: Message, now: number): void {
     const node = message.subject.split('.')[2] ?? '';
     const receipt = receiptSchema.parse(json(message));
     if (receipt.node !== node) throw new Error(`a receipt of node ${receipt.node} on the subject of ${node}`);
-    if ((this.#latest.get(node)?.sequence ?? 0) < message.sequence) this.#latest.set(node, { sequence: message.sequence, receipt: { ...receipt, receivedAt: message.storedAt } });
-    return node;
+    if ((this.#latest.get(node)?.sequence ?? 0) < message.sequence) this.#latest.set(node, { sequence: message.sequence, receipt: { ...receipt, receivedAt: Math.min(message.storedAt, now) } });
   }
   of(node: string): Received | undefined {
     return this.#latest.get(node)?.receipt;
