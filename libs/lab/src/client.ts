@@ -71,7 +71,9 @@ export function labClient(o: { server: string; token: string }): Client {
     apply: (kind, scope, name, spec) => decide('PUT', `${listPath(kind, scope)}/${name}`, spec),
     delete: (kind, scope, name) => decide('DELETE', `${listPath(kind, scope)}/${name}`),
     list: async <K extends Kind>(kind: K, scope: Scope) => ((await call('GET', listPath(kind, scope))) as { items: { document: Document<K>; revision: number }[] }).items,
-    enforcement: async (changes, timeoutMs) => (await call('POST', `/v1/enforcement?timeout=${Math.ceil(timeoutMs / 1000)}s`, { changes })) as Enforcement,
+    enforcement: async (changes, timeoutMs) => (await call('POST', `/v1/enforcement?timeout=${Math.ceil(timeoutMs / 1000)}s`, {
+      changes: changes.map(({ kind, id, subject, revision }) => ({ kind, id, subject, revision })),
+    })) as Enforcement,
     nodes: async () => ((await call('GET', '/v1/nodes')) as { nodes: NodeView[] }).nodes,
     flows: async (q) => {
       const query = new URLSearchParams(Object.entries(q).map(([key, value]): [string, string] => [key, String(value)]));

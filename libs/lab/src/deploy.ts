@@ -28,7 +28,7 @@ export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[
   const { client, paths } = lab;
   const inventory = environments.reduce(withEnvironment, readInventory(paths));
   const changes: Change[] = [];
-  const keep = (outcome: AcceptedOutcome): void => void changes.push(...outcome.changes.map(({ kind, id, subject, revision }) => ({ kind, id, subject, revision })));
+  const keep = (outcome: AcceptedOutcome): void => void changes.push(...outcome.changes);
   const names = environments.map((e) => e.name).join(', ');
 
   await progress.step(`environments, networks and policies: ${names}`, async (say) => {

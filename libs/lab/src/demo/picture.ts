@@ -83,7 +83,8 @@ function deniedRecord(scene: Scene, colour: Colour): string[] {
   const flow = scene.denied;
   if (flow === undefined) return [`  ${colour('red', '✗')} no flow record of the denied attempt was found`];
   const by = flow.decisions.at(-1);
-  const side = (s: FlowLine['source']): string => `${s.endpoint ?? s.address} (${s.address}:${s.port})`;
+  // Denials of one conversation after another are one record, whose source port is left out.
+  const side = (s: FlowLine['source']): string => `${s.endpoint ?? s.address} (${s.address}${s.port === 0 ? '' : `:${s.port}`})`;
   return [
     `  ${colour('green', '✓')} a denied attempt is on record:`,
     `      ${side(flow.source)} ${colour('red', '─✗─►')} ${side(flow.destination)} ${flow.protocol}`,
