@@ -71,7 +71,7 @@ export async function installation(configuration: Configuration): Promise<Instal
 async function enter(url: string, services: Bus): Promise<World> {
   const open: NatsConnection[] = [];
   const plain = async (user: string): Promise<NatsConnection> => {
-    const connection = await connect({ servers: url, user, pass: password, name: user });
+    const connection = await connect({ servers: url, user, pass: password, name: user, timeout: 2_000, reconnect: false });
     open.push(connection);
     return connection;
   };
