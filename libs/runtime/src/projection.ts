@@ -50,21 +50,26 @@ export class Projection {
   }
 
   /**
-   * Where to read on from. The database knows, so the consumer is made anew at every start: one that survived a database that was
+   * The database knows where to read on from, so the consumer is made anew at every start: one that survived a database that was
    * lost or restored would skip what the database lacks.
    */
-  async prepare(): Promise<{ sequence: number } | 'last-per-subject'> {
+  async prepare(): Promise<void> {
     const kinds = this.kinds.join(' ');
     const cursor = (await this.#store.mark(kindsMark)) === kinds ? Number(await this.#store.mark(cursorMark)) : 0;
     await this.#store.setMark(kindsMark, kinds);
     this.#cursor = Number.isFinite(cursor) ? cursor : 0;
     await this.#bus.deleteConsumer('STATE', this.durable);
+  }
+
+  /** Asked for whenever the consumer has to be made, so that one that was lost goes on where the database stands by then. */
+  get from(): { sequence: number } | 'last-per-subject' {
     return this.#cursor > 0 ? { sequence: this.#cursor + 1 } : 'last-per-subject';
   }
 
+  /** Learns everything again: the revisions that it counted in are no more. */
   async forget(): Promise<void> {
     await this.#store.setMark(cursorMark, '0');
-    this.#cursor = 0;
+    await this.prepare();
   }
 
   /** Waits until everything of the known kinds that stands in CHANGES now is known. Throws Temporary when that takes too long. */

@@ -74,7 +74,6 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const around: Surroundings = { service, log, now: () => deps.now(), newId: () => deps.newId() };
   const projection = new Projection(definition, { bus, store, around });
   let companion: Companion | undefined;
-  let from: ConsumerDeclaration['from'];
   const timers: NodeJS.Timeout[] = [];
 
   const relay = new Relay({ bus, store, around, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
@@ -82,11 +81,11 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const batches = <T>(work: Work<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200 });
   const deadlines = definition.onOutcome && batches(deadlineWork(definition.onOutcome, around));
 
-  function consumer<T extends Delivery>(stream: string, durable: string, declaration: Omit<ConsumerDeclaration, 'stream'>, work: Work<T>): Consumer {
+  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, from = (): NonNullable<ConsumerDeclaration['from']> => 'all'): Consumer {
     const handler = batches(work);
     return {
       stream, durable, batch: batchSize,
-      declaration: { stream, from: 'all', ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000, ...declaration },
+      declaration: { stream, ...(filters && { filters }), get from() { return from(); }, ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000 },
       onBatch: async (batch) => {
         await handler.handle(batch as readonly T[]);
         relay.kick();
@@ -113,15 +112,15 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
     async prepare() {
       await bus.ensureStreams();
       await checkIncarnation(bus, store, projection, log);
-      from = await projection.prepare();
+      await projection.prepare();
       await store.pruneInbox(deps.now() - inboxAge);
     },
     consumers() {
       const filters = intentsOf(service).map((intent) => intentPattern(intent.noun, intent.verb));
       return [
-        consumer('INTENTS', `intents-${service}`, { filters }, intentWork(definition, around)),
-        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, { filters: projection.filters, from: from ?? 'last-per-subject' }, projection.work())] : []),
-        ...(definition.onOutcome ? [consumer('OUTCOMES', `outcomes-${service}`, {}, outcomeWork(service, definition.onOutcome, around))] : []),
+        consumer('INTENTS', `intents-${service}`, filters, intentWork(definition, around)),
+        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), () => projection.from)] : []),
+        ...(definition.onOutcome ? [consumer('OUTCOMES', `outcomes-${service}`, undefined, outcomeWork(service, definition.onOutcome, around))] : []),
       ];
     },
     async start() {

@@ -1,0 +1,19 @@
+import { describe, expect, it } from '@jest/globals';
+import { ConfigProblem, readCredentials, readServiceConfig } from './config.ts';
+
+const good = { OSIER_NATS_URL: 'nats://127.0.0.1:4222', OSIER_CREDENTIALS_FILE: '/c.json', OSIER_DATA_DIR: '/d' };
+
+describe('the configuration of a service', () => {
+  it('has defaults for what may be left out, and takes an empty variable for none', () => {
+    expect(readServiceConfig({ ...good, OSIER_LOG_LEVEL: '', PATH: '/bin' })).toEqual({ ...good, OSIER_LOG_LEVEL: 'info', OSIER_HEALTH_PORT: 0 });
+  });
+  it('says of everything that is wrong what it is and what it is for', () => {
+    const read = () => readServiceConfig({ OSIER_NATS_URL: 'nats://x', OSIER_DATA_DIR: '', OSIER_HEALTH_PORT: 'many', OSIER_CREDENTIALS_FILE: '/c' });
+    expect(read).toThrow(ConfigProblem);
+    expect(read).toThrow(/OSIER_DATA_DIR: is not set \(Directory of its database\)\n.*OSIER_HEALTH_PORT: .*Port of/s);
+  });
+  it('never shows what is in a file of secrets', () => {
+    expect(() => readCredentials('/nowhere/credentials.json')).toThrow('/nowhere/credentials.json cannot be used: ENOENT');
+    expect(() => readCredentials(import.meta.filename)).toThrow('it is not JSON of the form');
+  });
+});

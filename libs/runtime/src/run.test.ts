@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { natsConfiguration } from '@osier/bus/accounts';
+import { connectBus } from '@osier/bus/jetstream';
+import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
+import type { Bus } from '@osier/bus/bus';
+
+/** A service that makes every domain it is asked for, run as a process of its own by what every service is run by. */
+const program = `
+import { accept } from '@osier/domain/decision';
+import { runService } from '@osier/runtime/run';
+const apply = async ({ body }, context) => accept({ kind: 'domain', id: context.newId(), name: body.name, parent: '_', phase: 'active', domain: body.name, project: '_', environment: '_', spec: body.spec, status: {} });
+const no = async () => { throw new Error('no'); };
+await runService({ name: 'tenant', knows: [], handlers: { 'domain.apply': apply, 'domain.delete': no, 'project.apply': no, 'project.delete': no, 'environment.apply': no, 'environment.delete': no } });
+`;
+const directory = mkdtempSync(join(tmpdir(), 'osier-run-'));
+const logins = ['osier-tenant', 'osier-api'].map((user) => ({ user, password: `${user}-secret-password` }));
+const started: ChildProcess[] = [];
+let nats: NatsServer;
+let bus: Bus;
+
+const readyFile = join(directory, 'ready.json');
+function start(environment: Record<string, string> = {}): { child: ChildProcess; output: () => string } {
+  let output = '';
+  const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', program], {
+    cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'] ?? '', OSIER_NATS_URL: nats.url, OSIER_CREDENTIALS_FILE: join(directory, 'tenant.json'),
+      OSIER_DATA_DIR: join(directory, 'data'), OSIER_READY_FILE: readyFile, ...environment,
+    },
+  });
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
+  started.push(child);
+  return { child, output: () => output };
+}
+const ended = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => (child.exitCode !== null || child.signalCode !== null ? resolve(child.exitCode) : child.once('exit', resolve)));
+async function until<T>(found: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  for (const end = Date.now() + 15_000; Date.now() < end; await sleep(20)) {
+    const value = await found();
+    if (value !== undefined) return value;
+  }
+  throw new Error('did not come in time');
+}
+const ready = () => until(() => (existsSync(readyFile) ? (JSON.parse(readFileSync(readyFile, 'utf8')) as { pid: number; healthPort: number }) : undefined));
+const outcomeOf = (id: string) => until(async () => {
+  const message = await bus.last('OUTCOMES', `osier.outcome._._.${id}`);
+  return message && (JSON.parse(new TextDecoder().decode(message.data)) as { result: string; revision: number });
+});
+const wish = (id: string) => bus.publish('osier.intent._._._.domain.apply.api', new TextEncoder().encode(JSON.stringify({ name: id, spec: {} })), { headers: { 'ce-id': id } });
+
+beforeAll(async () => {
+  const config = natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(directory, 'streams'), services: logins, domains: [], nodes: [] });
+  nats = await startNatsServer({ config, dir: directory });
+  writeFileSync(join(directory, 'tenant.json'), JSON.stringify(logins[0]), { mode: 0o600 });
+  bus = await connectBus({ url: nats.url, ...(logins[1] as { user: string; password: string }), name: 'test' });
+}, 30_000);
+afterAll(async () => {
+  await bus.close();
+  for (const child of started) child.kill('SIGKILL');
+  await Promise.all(started.map(ended));
+  await nats.stop();
+  rmSync(directory, { recursive: true, force: true });
+}, 30_000);
+
+describe('a service as a process', () => {
+  it('decides what it is asked, over kills of itself and of NATS, and stops in order', async () => {
+    const first = start();
+    const { healthPort, pid } = await ready();
+    expect(pid).toBe(first.child.pid);
+    expect(await (await fetch(`http://127.0.0.1:${healthPort}/healthz`)).json()).toEqual({ alive: true });
+    expect(await (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).json()).toMatchObject({ ready: true });
+    await wish('before');
+    expect(await outcomeOf('before')).toMatchObject({ result: 'accepted', revision: 1 });
+
+    await nats.kill();
+    await until(async () => ((await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status === 503 ? true : undefined));
+    await nats.start();
+    await until(() => wish('after-nats').catch(() => undefined));
+    expect(await outcomeOf('after-nats')).toMatchObject({ result: 'accepted', revision: 2 });
+
+    first.child.kill('SIGKILL');
+    await ended(first.child);
+    await wish('meanwhile');
+    const second = start();
+    expect(await outcomeOf('meanwhile')).toMatchObject({ result: 'accepted', revision: 3 });
+    const begun = performance.now();
+    second.child.kill('SIGTERM');
+    expect(await ended(second.child)).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(first.output() + second.output()).not.toContain('secret-password');
+  }, 60_000);
+
+  it('that is not configured says in one go what is missing, and ends with 1', async () => {
+    const { child, output } = start({ OSIER_DATA_DIR: '', OSIER_LOG_LEVEL: 'loud' });
+    expect(await ended(child)).toBe(1);
+    expect(output()).toMatch(/osier tenant cannot start: .*OSIER_DATA_DIR: is not set.*OSIER_LOG_LEVEL/s);
+    expect(output()).not.toContain('    at ');
+  }, 30_000);
+});
