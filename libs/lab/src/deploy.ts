@@ -4,7 +4,7 @@ import type { AcceptedOutcome } from '@osier/contracts/outcome';
 import type { Enforcement } from '@osier/contracts/queries';
 import { type Change, inParallel } from './client.ts';
 import { writeJson } from './files.ts';
-import { type PlacedEnvironment, type PlacedWorkload, readInventory, withEnvironment, writeInventory } from './inventory.ts';
+import { type Inventory, type PlacedEnvironment, type PlacedWorkload, readInventory, withEnvironment, writeInventory } from './inventory.ts';
 import type { AppPolicy } from './kubernetes/application.ts';
 import { type Lab, tellSupervisor } from './lab.ts';
 import { LabError, workloadPath } from './names.ts';
@@ -37,7 +37,7 @@ export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[
     say(`${policies.length} policies each`);
   });
   const workloads = environments.flatMap((e) => e.workloads);
-  await progress.step(`workloads: ${workloads.length} programs in namespaces of their own`, () => startWorkloads(lab, environments));
+  await progress.step(`workloads: ${workloads.length} programs in namespaces of their own`, () => startWorkloads(lab, environments, inventory));
   writeInventory(paths, inventory);
   await progress.step(`endpoints: ${workloads.length} on ${new Set(workloads.map((w) => w.node)).size} nodes`, async () => {
     const jobs = environments.flatMap((e) => e.workloads.map((w) => ({ e, w })));
@@ -59,16 +59,14 @@ const endpointSpec = (e: PlacedEnvironment, w: PlacedWorkload): Record<string, u
 });
 
 /** Starts a listening program for each workload that has none, and returns when all of them listen. */
-export async function startWorkloads({ paths }: Lab, environments: readonly PlacedEnvironment[]): Promise<void> {
+async function startWorkloads({ paths }: Lab, environments: readonly PlacedEnvironment[], inventory: Inventory): Promise<void> {
   const workloads = environments.flatMap((e) => e.workloads);
   await makeNamespaces(workloads.map((w) => w.namespace));
-  for (const environment of environments) {
+  for (const environment of inventory.environments) {
     const hosts = hostsOf(environment);
-    for (const w of environment.workloads) {
-      writeHosts(w.namespace, hosts);
-      writeWorkload(paths, w);
-    }
+    for (const w of environment.workloads) writeHosts(w.namespace, hosts);
   }
+  for (const w of workloads) writeWorkload(paths, w);
   await tellSupervisor(paths, { do: 'sync' });
   await inParallel(workloads, atOnce, (w) => listens(paths, w));
 }

@@ -33,7 +33,8 @@ export function withEnvironment(inventory: Inventory, environment: PlacedEnviron
     throw new LabError(`environment "${environment.name}" of this lab belongs to ${same.domain}/${same.project}`, 'Choose another name for the environment, or another lab.');
   }
   const kept = same?.workloads.filter((w) => !environment.workloads.some((n) => n.name === w.name)) ?? [];
-  const merged = { ...environment, workloads: [...kept, ...environment.workloads] };
+  const services = same?.services.filter((s) => !environment.services.some((n) => n.name === s.name)) ?? [];
+  const merged = { ...environment, workloads: [...kept, ...environment.workloads], services: [...services, ...environment.services] };
   return { environments: [...inventory.environments.filter((e) => e !== same), merged].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 

@@ -39,6 +39,11 @@ describe('placing an application', () => {
     expect(staging?.workloads.map((w) => w.node)).toEqual(['node-1', 'node-2', 'node-3']);
     expect(production?.workloads.map((w) => w.node)).toEqual(['node-2', 'node-3', 'node-1']);
   });
+  it('leaves what is there where it is when more is loaded, and gives the new ones free addresses', () => {
+    const before = placed('staging', 0);
+    const more = place({ lab: 'osier', domain: 'acme', project: 'shop', environment: 'staging', turn: 2, nodes: ['node-1', 'node-2', 'node-3'], services: [], before, workloads: [{ name: 'mail', tags: {}, ports: [] }, { name: 'web', tags: {}, ports: [] }] });
+    expect(more.workloads.map((w) => [w.name, w.address, w.node])).toEqual([['mail', '10.20.0.13', 'node-3'], ['web', '10.20.0.10', 'node-1']]);
+  });
   it('puts workloads and services into the hosts file', () => {
     expect(Object.fromEntries(hostsOf(placed('staging', 0)))).toEqual({ web: '10.20.0.10', db: '10.20.0.11', batch: '10.20.0.12', shop: '10.20.0.10' });
   });

@@ -16,11 +16,14 @@ export async function loadManifests(lab: Lab, o: { path: string; environments: r
   const application = translate(readFolder(o.path));
   if (application.workloads.length === 0) throw new LabError(`${o.path} has no Deployment`, 'Name a folder with Kubernetes manifests.');
   const [domain, project] = [o.domain ?? lab.record.domains[0] ?? '', o.project ?? lab.record.project];
-  const already = readInventory(lab.paths).environments.map((e) => e.name);
+  const already = readInventory(lab.paths).environments;
   const nodes = lab.record.nodes.map((node) => node.name);
   const environments = o.environments.map((environment, index) => {
-    const turn = already.includes(environment) ? already.indexOf(environment) : already.length + index;
-    return place({ lab: lab.record.name, domain, project, environment, turn, nodes, workloads: application.workloads, services: application.services });
+    const before = already.find((e) => e.name === environment);
+    return place({
+      lab: lab.record.name, domain, project, environment, turn: already.length + index, nodes, workloads: application.workloads, services: application.services,
+      ...(before === undefined ? {} : { before }),
+    });
   });
   const { revision } = await deploy(lab, environments, application.policies, o.progress ?? silent);
   return { application, environments: o.environments, revision };

@@ -16,7 +16,7 @@ export interface Scene {
 }
 
 const inner = 42;
-// eslint-disable-next-line no-control-regex -- colours take no room on the screen
+/** Colours take no room on the screen. */
 const visible = (text: string): number => text.replaceAll(/\u001b\[[0-9;]*m/g, '').length;
 const fill = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - visible(text)));
 
