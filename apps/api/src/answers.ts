@@ -46,3 +46,6 @@ export function statusOf(code: string): number {
   if (code === 'too-large') return 413;
   return conflicts.has(code) ? 409 : 422;
 }
+
+export const busAway = (): Refusal =>
+  refusal(503, 'bus-unavailable', '', 'The message bus cannot be reached.', 'Try again in a moment; if it stays so, look whether NATS runs and what the log of the api says.');

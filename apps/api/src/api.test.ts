@@ -159,8 +159,10 @@ describe('while the bus is away', () => {
     const health = await call('GET', '/readyz');
     expect([health.status, health.body.problem.code]).toEqual([503, 'not-ready']);
     const away = call('PUT', '/v1/domains/acme?timeout=1s', {}, { 'idempotency-key': 'again' });
-    const list = await call('GET', '/v1/domains');
-    expect([list.status, list.body.problem.code]).toEqual([503, 'service-unavailable']);
+    for (const path of ['/v1/domains', '/v1/flows']) {
+      const question = await call('GET', path);
+      expect([question.status, question.body.problem.code]).toEqual([503, 'bus-unavailable']);
+    }
     const answer = await away;
     expect([answer.status, answer.body.problem.code]).toEqual([503, 'bus-unavailable']);
     expect(answer.body.problem.fix).toContain('Idempotency-Key: again');
@@ -204,6 +206,11 @@ describe('questions', () => {
     const none = await call('GET', `${staging}/networks/other`);
     expect([none.status, none.body.problem.code]).toEqual([404, 'not-found']);
   });
+
+  it('that nobody answers are answered 503 with the name of the service', async () => {
+    const answer = await call('GET', '/v1/domains');
+    expect([answer.status, answer.body.problem]).toEqual([503, expect.objectContaining({ code: 'service-unavailable', reason: 'The tenant service does not answer.' })]);
+  }, 10_000);
 
   it('about enforcement wait until all nodes have confirmed, or say who has not', async () => {
     let times = 0;

@@ -36,6 +36,7 @@ export async function startApi({ bus, authenticate, log, host, port, newId = v7 
   Module({ controllers: [controllerOf(door)] })(Api);
   const app = await NestFactory.create(Api, { bodyParser: false, logger: false, abortOnError: false });
   app.useGlobalFilters(filterOf(door));
+  (app.getHttpAdapter().getInstance() as { disable(setting: string): void }).disable('x-powered-by');
   const server = app.getHttpServer() as Server;
   await app.listen(port, host);
   const address = server.address() as AddressInfo;

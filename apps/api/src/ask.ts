@@ -5,7 +5,7 @@ import { problemSchema } from '@osier/contracts/problem';
 import { queries, type QueryName, queryReplySchema, type QueryRequest, type QueryResponse } from '@osier/contracts/queries';
 import { querySubject } from '@osier/contracts/subjects';
 import { traceHeaders } from '@osier/telemetry/trace';
-import { Refusal, refusal, statusOf } from './answers.ts';
+import { busAway, Refusal, refusal, statusOf } from './answers.ts';
 import type { ApiContext } from './context.ts';
 
 /** Asks a service and checks its answer. Throws a Refusal: 503 when nobody answers, the service's own problem otherwise. */
@@ -18,6 +18,7 @@ export async function ask<N extends QueryName>(
     .request(subject, new TextEncoder().encode(JSON.stringify(request)), { timeoutMs, headers: traceHeaders() as Record<string, string> })
     .catch((error: unknown) => {
       if (!(error instanceof BusUnavailable)) throw error;
+      if (!context.bus.connected) throw busAway();
       throw refusal(503, 'service-unavailable', '', `The ${service} service does not answer.`, 'Try again in a moment; if it stays so, look whether the service runs and what its log says.');
     });
   const envelope = queryReplySchema.safeParse(JSON.parse(new TextDecoder().decode(reply.data)));

@@ -5,7 +5,7 @@ import { type Problem, problem } from '@osier/contracts/problem';
 import { spans } from '@osier/telemetry/names';
 import { inSpan } from '@osier/telemetry/trace';
 import { type ArgumentsHost, Catch, Controller, Delete, type ExceptionFilter, Get, HttpException, Post, Put, Req, Res, type Type } from '@nestjs/common';
-import { type Answer, type ApiRequest, Refusal } from './answers.ts';
+import { type Answer, type ApiRequest, busAway, Refusal } from './answers.ts';
 import { readBody } from './body.ts';
 import type { ApiContext } from './context.ts';
 import { handlerOf } from './handlers.ts';
@@ -40,7 +40,6 @@ async function stream(response: ServerResponse, status: number, lines: AsyncIter
 }
 
 const unauthorized: Problem = problem('unauthorized', '', 'The request carries no token that is known here.', 'Send the header Authorization: Bearer <token>.');
-const away: Problem = problem('bus-unavailable', '', 'The message bus cannot be reached, or refuses the api.', 'Try again in a moment; if it stays so, look whether NATS runs and what the log of the api says.');
 const internal: Problem = problem('internal-error', '', 'Osier failed to answer this request.', 'Try again; if it stays so, look into the log of the api at this time.');
 
 function refuse(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -48,7 +47,7 @@ function refuse(door: Door, request: IncomingMessage, response: ServerResponse, 
   if (response.destroyed) return;
   if (error instanceof BusUnavailable || error instanceof BusRefused) {
     door.context.log.warn({ err: error, method: request.method, url: request.url?.slice(0, 200) }, 'the bus failed a request');
-    return send(response, 503, { problem: away });
+    return send(response, 503, { problem: busAway().problem });
   }
   door.context.log.error({ err: error, method: request.method, url: request.url?.slice(0, 200) }, 'request failed');
   send(response, 500, { problem: internal });

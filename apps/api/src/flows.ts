@@ -1,7 +1,7 @@
 import { none } from '@osier/contracts/names';
 import { type FlowBatch, flowBatchSchema } from '@osier/contracts/telemetry';
 import type { Message } from '@osier/bus/bus';
-import { type Answer, type ApiRequest, refusal } from './answers.ts';
+import { type Answer, type ApiRequest, busAway, refusal } from './answers.ts';
 import type { ApiContext } from './context.ts';
 import { parseDuration } from './duration.ts';
 
@@ -62,9 +62,12 @@ async function* records(context: ApiContext, request: ApiRequest, filter: string
   }
 }
 
-export function flows(context: ApiContext, request: ApiRequest): Promise<Answer> {
+export async function flows(context: ApiContext, request: ApiRequest): Promise<Answer> {
   const { query } = request;
   const filter = `osier.flow.${token(query, 'domain') ?? '*'}.${token(query, 'project') ?? '*'}.*`;
   const wanted = { environment: token(query, 'environment'), denied: flag(query, 'denied'), since: sinceOf(query) };
-  return Promise.resolve({ status: 200, lines: records(context, request, filter, flag(query, 'follow'), wanted) });
+  const lines = records(context, request, filter, flag(query, 'follow'), wanted);
+  // Once the first byte is out, a failure can only cut the connection.
+  if (!context.bus.connected) throw busAway();
+  return { status: 200, lines };
 }

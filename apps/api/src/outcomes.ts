@@ -27,7 +27,7 @@ export function followOutcomes(bus: ApiBus, log: (problem: unknown) => void, loo
   const waiters = new Map<string, Set<(outcome: Outcome) => void>>();
   const stopped = new AbortController();
 
-  let interrupted = false;
+  let interrupted = !bus.connected;
   const follow = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       try {

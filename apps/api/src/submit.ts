@@ -18,7 +18,7 @@ import { timeoutOf } from './duration.ts';
 
 const retryEveryMs = 250;
 /** A client that waits for nothing still has its intent stored. */
-const leastToStoreMs = 5000;
+const leastToStoreMs = 2000;
 
 /** The id under which the intent is stored: the client's own, so that it may repeat the request, or a new one. */
 function intentIdOf(request: ApiRequest, newId: () => string): { id: string; given: boolean } {

@@ -100,8 +100,9 @@ function wishOf(at: Located, asked: Place, defaults: Place): Wish | Faulty {
   return { kind: writable, place: place as Place, name, spec: body.spec, path, at, ...(expectedVersion === undefined ? {} : { expectedVersion }) };
 }
 
-/** Kinds in the order in which one needs the other: the order of their declaration, nodes before networks. */
-export const order = writableKinds;
+/** What one kind needs stands before it; policies before endpoints, so that no endpoint carries traffic before its rules are there. */
+const ranks: Record<WritableKind, number> = { domain: 0, project: 1, environment: 2, node: 3, network: 4, policy: 5, endpoint: 6 };
+export const order: readonly WritableKind[] = [...writableKinds].sort((a, b) => ranks[a] - ranks[b]);
 
 /** Reads every document of the files, folders and `-` (standard input), checks each by the contracts. Nothing is sent. */
 export async function readSources(paths: readonly string[], io: Io, asked: Place, defaults: Place): Promise<Sources> {

@@ -15,6 +15,7 @@ import { documentSubject } from '@osier/contracts/subjects';
 export interface ApplyOptions extends CommonOptions { readonly file?: readonly string[]; readonly wait?: boolean; readonly timeout: string; readonly dryRun?: boolean }
 
 const atOnce = 16;
+const sendAgain = 'Run the command again when Osier answers; what is in place already stays as it is.';
 
 /** The change that an unchanged object last was, so that `--wait` can ask for it as well. */
 async function standing(session: Session, wish: Wish): Promise<Change[]> {
@@ -113,6 +114,6 @@ function lineOf(wish: Wish, result: Result, method: 'PUT' | 'DELETE'): ReportLin
     case 'refused':
       return { ...common, result: 'refused', problem: result.problem, ...(wish.at.file === '' ? {} : { line: wish.at.lineOf(result.problem.path) }) };
     case 'unreachable':
-      return { ...common, result: 'unreachable', problem: { code: result.failure.code, reason: result.failure.message, path: '', fix: result.failure.fix ?? '' } };
+      return { kind: wish.kind, path: wish.path, result: 'unreachable', problem: { code: result.failure.code, reason: result.failure.message, path: '', fix: sendAgain } };
   }
 }
