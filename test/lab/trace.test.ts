@@ -37,7 +37,6 @@ function receiver(): { server: Server; spans: Span[] } {
 }
 
 const name = 'trace';
-const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
 const { server, spans } = receiver();
 let lab: Lab;
 
@@ -75,11 +74,12 @@ describe('given a running lab that exports its traces', () => {
     const mine = (): Span[] => spans.filter((span) => span.traceId === traceId);
     const nodesOf = (phase: string): string[] => [...new Set(mine().filter((span) => span.name === phase).map((span) => String(span.attributes['osier.node'])))].sort();
     const named = (): string[] => mine().map((span) => `${span.service}: ${span.name}`);
-    await until(() => (nodesOf('read back').length === 2 && named().includes('osier-policy: intent policy.apply') ? true : undefined));
+    await until(() => (nodesOf('read back').length === 2 && named().includes('osier-policy: publish policy') ? true : undefined));
 
     const names = named();
     expect(names).toContain('osier-api: PUT policy');
     expect(names).toContain('osier-policy: intent policy.apply');
+    expect(names).toContain('osier-policy: publish policy');
     for (const phase of ['compile', 'kernel write', 'read back']) expect([phase, nodesOf(phase)]).toEqual([phase, ['node-1', 'node-2']]);
 
     const ids = new Set(mine().map((span) => span.spanId));

@@ -42,7 +42,7 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
       try {
         const result = await decide(unit, received, caughtUp);
         span.setAttribute(attributes.result, result);
-        around.log.debug({ intent: name, id, credential, ...received.scope, result }, 'decided');
+        around.log.info({ intent: name, id, credential, ...received.scope, result }, 'decided');
         return undefined;
       } catch (error) {
         if (error instanceof NeedsCatchUp) return error;

@@ -6,6 +6,8 @@ import type { Outcome } from '@osier/contracts/outcome';
 import { documentSubject, intentSubject, outcomeSubject } from '@osier/contracts/subjects';
 import type { ChildIntent } from '@osier/domain/decision';
 import type { Outgoing } from '@osier/store/store';
+import { attributes, spans } from '@osier/telemetry/names';
+import { currentTraceparent, inSpan } from '@osier/telemetry/trace';
 import { intentKey, serviceCredential } from './intent.ts';
 
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
@@ -24,8 +26,17 @@ const contention = 20;
  * Publishes a document unless that version, or a later one, is there already; returns its sequence. The guard is the server's:
  * of two relays, or with one that comes late, none can lay an older document over a newer.
  */
-export async function publishState(bus: Bus, service: Service, item: Extract<Outgoing, { type: 'state' }>, publishedRevision: number): Promise<number> {
+export function publishState(bus: Bus, service: Service, item: Extract<Outgoing, { type: 'state' }>, publishedRevision: number): Promise<number> {
   const { document, traceparent } = item;
+  if (traceparent === undefined) return publishGuarded(bus, service, document, publishedRevision, undefined);
+  return inSpan(spans.publish(document.kind), { traceparent, kind: 'PRODUCER', attributes: { [attributes.subject]: documentSubject(document) } }, async (span) => {
+    const revision = await publishGuarded(bus, service, document, publishedRevision, currentTraceparent() ?? traceparent);
+    span.setAttribute(attributes.revision, revision);
+    return revision;
+  });
+}
+
+async function publishGuarded(bus: Bus, service: Service, document: AnyDocument, publishedRevision: number, traceparent: string | undefined): Promise<number> {
   const subject = documentSubject(document);
   const data = encode(document);
   const headersOf = envelope(service, `${document.id}_${document.version}`, eventType(document.kind, 'state'), document.updatedAt, traceparent);

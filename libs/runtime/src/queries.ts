@@ -18,6 +18,9 @@ export interface Responder {
 interface ListRequest { readonly kind: Kind; readonly environment?: string | undefined; readonly name?: string | undefined }
 interface ListResponse { readonly items: readonly { readonly document: AnyDocument; readonly revision: number }[] }
 
+/** Bytes of one answer: below what a message on the bus may have, with room for what goes around it. */
+const answerBytes = 900_000;
+
 /** `<service>.list`: what a service owns, within the domain and project of the subject it is asked on. */
 export async function list(service: Service, read: CommittedReader, request: ListRequest, scope: Pick<Scope, 'domain' | 'project'>): Promise<ListResponse | Problem> {
   if (!kindsOf(service).includes(request.kind)) {
@@ -29,7 +32,10 @@ export async function list(service: Service, read: CommittedReader, request: Lis
     environment: request.environment,
     name: request.name,
   });
-  return { items: items as unknown as ListResponse['items'] };
+  const response = { items: items as unknown as ListResponse['items'] };
+  const bytes = JSON.stringify(response).length;
+  if (bytes <= answerBytes) return response;
+  return problem('too-large', '', `The ${items.length} objects asked for are ${bytes} bytes; one answer takes at most ${answerBytes}.`, 'Ask for less at a time: name a project, an environment or an object.');
 }
 
 const encode = (value: unknown) => ({ data: new TextEncoder().encode(JSON.stringify(value)) });

@@ -181,6 +181,15 @@ describe('the list of a service', () => {
     expect(await names('c._')).toEqual([]);
   });
 
+  it('that would not fit into one answer says so, and what to do', async () => {
+    await started([{ definition: tenant(make) }]);
+    const long = 'x'.repeat(1_000);
+    for (let i = 0; i < 1_000; i++) await platform.publish({ ...domain(`d${i}`), body: { name: `d${i}`, spec: { description: long } } });
+    await platform.outcome(platformScope, 'd999');
+    expect(await ask('osier.query.tenant._._.list', { kind: 'domain' })).toMatchObject({ ok: false, problem: { code: 'too-large', fix: expect.stringContaining('Ask for less') } });
+    expect(await ask('osier.query.tenant._._.list', { kind: 'domain', name: 'd7' })).toMatchObject({ ok: true, data: { items: [{ document: { name: 'd7' } }] } });
+  }, 30_000);
+
   it.each([
     ["another's kind", { kind: 'network' }, 'wrong-service'], ['an unknown kind', { kind: 'teapot' }, 'unknown-value'], ['no object', 7, 'wrong-type'],
   ])('refuses %s', async (_what, request, code) => {

@@ -6,6 +6,8 @@ export const spans = {
   proceed: (name: string): string => `continue ${name}`,
   /** A service reacts to another's change: `react environment`. */
   react: (kind: string): string => `react ${kind}`,
+  /** A changed document becomes state, and gets its revision: `publish policy`. */
+  publish: (kind: string): string => `publish ${kind}`,
   /** The api turns a request into an intent: `PUT network`. */
   request: (method: string, noun: string): string => `${method} ${noun}`,
   /** A node agent, for each change that it puts into its kernel. */
