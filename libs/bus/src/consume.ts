@@ -3,8 +3,8 @@ import { type Bus, BusUnavailable, type Consumption, ConsumerMissing, type Deliv
 
 /** How both implementations fetch; what is done with it is the same for both. */
 export interface Puller {
-  /** Creates or updates the consumer, and sets it back to what is acknowledged; absent where it is somebody else's. */
-  readonly ensure?: () => Promise<void>;
+  /** Creates or updates the consumer; `setBack`: to what is acknowledged. Absent where the consumer is somebody else's. */
+  readonly ensure?: (setBack: boolean) => Promise<void>;
   /** Up to `batch` deliveries, as soon as there is one; none when none came for a while. Throws ConsumerMissing. */
   readonly pull: (batch: number, signal: AbortSignal) => Promise<Delivery[]>;
   readonly close?: () => void;
@@ -22,9 +22,12 @@ type Options = Pick<Parameters<Bus['consume']>[0], 'stream' | 'durable' | 'batch
 export async function consumeWith(puller: Puller, o: Options, fatal: (error: unknown) => boolean): Promise<Consumption> {
   const stopping = new AbortController();
   let ensured = puller.ensure === undefined;
+  // Not when it was made anew under us: two who do that to each other would never end.
+  let setBack = true;
   const ensure = async (): Promise<void> => {
-    if (!ensured) await puller.ensure?.();
+    if (!ensured) await puller.ensure?.(setBack);
     ensured = true;
+    setBack = false;
   };
   try {
     await ensure();
@@ -45,6 +48,7 @@ export async function consumeWith(puller: Puller, o: Options, fatal: (error: unk
         if (stopping.signal.aborted) return;
         const gone = error instanceof ConsumerMissing;
         if (gone || error instanceof BusUnavailable) ensured = puller.ensure === undefined;
+        setBack ||= error instanceof BusUnavailable;
         if (!gone || !missing) o.onProblem?.(error as Error);
         missing = gone;
         const delay = gone ? missingDelay : Math.min(problemDelay.first * 2 ** failures, problemDelay.longest);

@@ -99,15 +99,15 @@ function consume(connection: Connection, consumers: Consumers, o: Parameters<Bus
   const { declaration } = o;
   // A consumer of somebody else has to begin with its first delivery for us.
   const puller = new Puller({ connection, stream: o.stream, consumer: o.durable, inboxPrefix, ...(declaration === undefined ? { lastOrdinal: 0, onGap: o.onGap } : {}) });
-  const ensure = async (ours: ConsumerDeclaration): Promise<void> => {
-    await consumers.ensure(o.durable, ours, true);
+  const ensure = async (ours: ConsumerDeclaration, setBack: boolean): Promise<void> => {
+    await consumers.ensure(o.durable, ours, setBack);
     puller.restart(undefined);
   };
   return consumeWith(
     {
       pull: (batch, signal) => puller.pull(Math.min(batch, declaration?.maxAckPending ?? batch), signal),
       close: () => puller.close(),
-      ...(declaration === undefined ? {} : { ensure: () => ensure(declaration) }),
+      ...(declaration === undefined ? {} : { ensure: (setBack: boolean) => ensure(declaration, setBack) }),
     },
     o,
     (error) => error instanceof BusRefused && !hasCode(error, apiCodes.streamNotFound),

@@ -193,7 +193,7 @@ async function consume(broker: Broker, o: Parameters<Bus['consume']>[0]): Promis
     return got;
   };
   const { declaration } = o;
-  const puller = declaration === undefined ? { pull } : { pull, ensure: async () => broker.ensureConsumer(o.durable, declaration, true) };
+  const puller = declaration === undefined ? { pull } : { pull, ensure: async (setBack: boolean) => broker.ensureConsumer(o.durable, declaration, setBack) };
   const consumption = await consumeWith(puller, o, (error) => error instanceof BusRefused && !(error instanceof StreamMissing));
   return {
     stop: async () => {

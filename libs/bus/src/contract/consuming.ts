@@ -153,6 +153,34 @@ export function consumingContract(bus: () => Bus, under: () => BusUnderTest): vo
       await second.stop();
       expect(second.texts()).toEqual(['b', 'c', 'd']);
     });
+    it('shares a consumer between two who consume from it, and both go on when one of them joins', async () => {
+      const place = scope();
+      const declaration = { stream: 'CHANGES', filters: [all(place)] };
+      const durable = consumerName();
+      const done = new Set<string>();
+      const share = async (client: Bus): Promise<{ stop(): Promise<void> }> => client.consume({
+        stream: 'CHANGES', durable, declaration, batch: 4,
+        onBatch: async (batch) => {
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          for (const delivery of batch) {
+            done.add(text(delivery));
+            delivery.ack();
+          }
+        },
+      });
+      const first = await share(bus());
+      const publishing = (async () => {
+        for (let i = 0; i < 200; i++) await put(state(place, `e${i}`), `${i}`);
+      })();
+      await eventually(() => done.size, (n) => n > 5);
+      const other = await under().connect('second');
+      await share(other);
+      await publishing;
+      await eventually(() => done.size, (n) => n === 200);
+      await eventually(() => bus().consumer('CHANGES', durable), (c) => c?.ackPending === 0 && c.pending === 0);
+      await first.stop();
+      await other.close();
+    });
     it('given a consumer of somebody else, tells of deliveries that an earlier life took and that are not back yet', async () => {
       const place = scope();
       const durable = consumerName();
