@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scope } from '@osier/contracts/document';
-import type { AcceptedOutcome } from '@osier/contracts/outcome';
+import { documentSubject } from '@osier/contracts/subjects';
 import type { Enforcement } from '@osier/contracts/queries';
 import { type Change, inParallel } from './client.ts';
 import { writeJson } from './files.ts';
@@ -27,13 +27,11 @@ export const scopeOf = (e: { domain: string; project: string; name: string }): S
 export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[], policies: readonly AppPolicy[], progress: Progress = silent): Promise<Enforcement> {
   const { client, paths } = lab;
   const inventory = environments.reduce(withEnvironment, readInventory(paths));
-  const changes: Change[] = [];
-  const keep = (outcome: AcceptedOutcome): void => void changes.push(...outcome.changes);
   const names = environments.map((e) => e.name).join(', ');
 
   await progress.step(`environments, networks and policies: ${names}`, async (say) => {
-    for (const e of environments) await makePlaces(lab, e, keep);
-    await inParallel(environments.flatMap((e) => policies.map((policy) => ({ e, policy }))), atOnce, async ({ e, policy }) => keep(await client.apply('policy', scopeOf(e), policy.name, policy.spec)));
+    for (const e of environments) await makePlaces(lab, e);
+    await inParallel(environments.flatMap((e) => policies.map((policy) => ({ e, policy }))), atOnce, ({ e, policy }) => client.apply('policy', scopeOf(e), policy.name, policy.spec));
     say(`${policies.length} policies each`);
   });
   const workloads = environments.flatMap((e) => e.workloads);
@@ -41,16 +39,23 @@ export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[
   writeInventory(paths, inventory);
   await progress.step(`endpoints: ${workloads.length} on ${new Set(workloads.map((w) => w.node)).size} nodes`, async () => {
     const jobs = environments.flatMap((e) => e.workloads.map((w) => ({ e, w })));
-    await inParallel(jobs, atOnce, async ({ e, w }) => keep(await client.apply('endpoint', scopeOf(e), w.name, endpointSpec(e, w))));
+    await inParallel(jobs, atOnce, ({ e, w }) => client.apply('endpoint', scopeOf(e), w.name, endpointSpec(e, w)));
   });
-  return progress.step('every node has read it back from its kernel', (say) => waitEnforced(lab, changes, say));
+  return progress.step('every node has read it back from its kernel', async (say) => waitEnforced(lab, await everythingIn(lab, environments), say));
 }
 
-async function makePlaces({ client }: Lab, e: PlacedEnvironment, keep: (outcome: AcceptedOutcome) => void): Promise<void> {
+async function makePlaces({ client }: Lab, e: PlacedEnvironment): Promise<void> {
   await client.apply('domain', { domain: none, project: none, environment: none }, e.domain, {});
   await client.apply('project', { domain: e.domain, project: none, environment: none }, e.project, {});
   await client.apply('environment', { domain: e.domain, project: e.project, environment: none }, e.name, {});
-  keep(await client.apply('network', scopeOf(e), e.network, { subnets: [e.subnet] }));
+  await client.apply('network', scopeOf(e), e.network, { subnets: [e.subnet] });
+}
+
+/** Everything that nodes act on in these environments, whether this load changed it or an earlier one did. */
+async function everythingIn({ client }: Lab, environments: readonly PlacedEnvironment[]): Promise<Change[]> {
+  const kinds = ['network', 'policy', 'endpoint'] as const;
+  const items = await Promise.all(environments.flatMap((e) => kinds.map((kind) => client.list(kind, scopeOf(e)))));
+  return items.flat().map(({ document, revision }) => ({ kind: document.kind, id: document.id, subject: documentSubject(document), revision }));
 }
 
 const endpointSpec = (e: PlacedEnvironment, w: PlacedWorkload): Record<string, unknown> => ({
