@@ -2,7 +2,8 @@ import type { Enforcement } from '@osier/contracts/queries';
 import type { Change } from './change.ts';
 import { type Client, failureOf } from './client.ts';
 
-const slice = 5000;
+/** Milliseconds of one question, so that whoever watches sees how far it got. */
+const slice = 1000;
 const perRequest = 10_000;
 
 /** One answer for the changes of several requests. */

@@ -40,6 +40,9 @@ async function send(session: Session, wishes: readonly Wish[], method: 'PUT' | '
         }));
         step.say(`${++done} of ${group.wishes.length}`);
       });
+      const good = group.wishes.filter((wish) => ['accepted', 'unchanged'].includes(results.get(wish)?.result ?? '')).length;
+      step.say(`${good} of ${group.wishes.length}`);
+      if (good < group.wishes.length) step.failed();
     },
   })));
   return results;
@@ -57,6 +60,7 @@ async function enforce(session: Session, results: ReadonlyMap<Wish, Result>, met
     title: 'enforced by',
     work: async (step) => {
       state = await awaitEnforcement(session.client, changes, timeoutMs, (now) => step.say(`${now.nodes.filter((node) => node.enforced).length} of ${now.nodes.length} nodes`));
+      if (state.state === 'waiting') step.failed();
     },
   }]);
   return state;

@@ -47,6 +47,7 @@ export async function wait(io: Io, kindText: string, name: string, options: Wait
     title: `${kind} ${name.slice(0, 63)} ${options.for}`,
     work: async (step) => {
       waited = await (options.for === 'deleted' ? forDeleted : forEnforced)(session, kind, name, timeoutMs, step);
+      if (waited.code !== exitCodes.ok) step.failed();
     },
   }]);
   const { code, value, text } = waited as Waited;
