@@ -7,7 +7,7 @@ import type { Companion, CompanionDeps } from '@osier/runtime/companion';
 import { Agents } from './agents.ts';
 import { Heartbeat } from './barrier.ts';
 import { follow, json } from './follow.ts';
-import { enforcementQuery, nodesQuery, standings } from './queries.ts';
+import { claims, enforcementQuery, nodesQuery } from './queries.ts';
 import { Receipts } from './receipts.ts';
 import { View } from './view.ts';
 
@@ -85,8 +85,8 @@ export async function startCoordinator({ bus, log, now, publishIntent }: Omit<Co
   };
   const releaseFree = async (): Promise<void> => {
     departures = false;
-    const nodes = standings({ view, receipts });
     const departed = view.departed();
+    const nodes = departed.length === 0 ? [] : claims({ view, receipts });
     for (const endpoint of released.keys()) if (!departed.some((gone) => gone.endpoint === endpoint)) released.delete(endpoint);
     for (const gone of departed) {
       if (now() - (released.get(gone.endpoint) ?? Number.NEGATIVE_INFINITY) < timing.releaseAgain) continue;

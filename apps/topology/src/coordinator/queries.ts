@@ -1,8 +1,9 @@
+import type { Document } from '@osier/contracts/document';
 import { none } from '@osier/contracts/names';
 import type { NodeView } from '@osier/contracts/queries';
 import { parseStateSubject } from '@osier/contracts/subjects';
 import { coveredBy, interestOf } from '@osier/domain/topology/interest';
-import { enforcementOf, silentAfterMs, type Standing } from '@osier/domain/topology/enforcement';
+import { type Claim, enforcementOf, silentAfterMs, type Standing } from '@osier/domain/topology/enforcement';
 import type { QueryAnswer } from '@osier/runtime/companion';
 import type { Heartbeat } from './barrier.ts';
 import type { Receipts } from './receipts.ts';
@@ -13,15 +14,14 @@ export interface QueryDeps { readonly view: View; readonly receipts: Receipts; r
 /** Milliseconds to wait until the coordinator itself has read what it is asked about. */
 const readWithinMs = 2_000;
 
-export function standings({ view, receipts }: Pick<QueryDeps, 'view' | 'receipts'>): Standing[] {
-  return [...view.nodes.values()].map(({ document }) => {
+/** What each node was told and has confirmed: what decides whether it may still hold something. */
+export const claims = ({ view, receipts }: Pick<QueryDeps, 'view' | 'receipts'>): (Claim & { readonly document: Document<'node'> })[] =>
+  [...view.nodes.values()].map(({ document }) => {
     const told = view.told.get(document.id);
-    return {
-      name: document.name, wanted: interestOf(document.id, view.networksOn(document.name)), receipt: receipts.of(document.name),
-      ...(told ? { told: { filters: told.interest.filters, revision: told.revision } } : {}),
-    };
+    return { document, receipt: receipts.of(document.name), ...(told ? { told: { filters: told.interest.filters, revision: told.revision } } : {}) };
   });
-}
+const standings = (deps: QueryDeps): Standing[] =>
+  claims(deps).map(({ document, ...claim }) => ({ ...claim, name: document.name, wanted: interestOf(document.id, deps.view.networksOn(document.name)) }));
 
 /** Which nodes have confirmed. A tenant's question is answered for what is in its scope only. Whoever asks waits, so the next barrier comes soon. */
 export const enforcementQuery = (deps: QueryDeps): QueryAnswer<'topology.enforcement'> => async ({ changes }, scope) => {

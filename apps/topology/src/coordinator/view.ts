@@ -22,6 +22,7 @@ export class View {
   readonly removals = new Map<string, number>();
   /** Everything that nodes can hear of, by subject: the revision it has now. */
   readonly revisions = new Map<string, number>();
+  readonly #named = new Map<string, Document<'node'>>();
   readonly #endpoints = new Map<string, EndpointRow>();
   readonly #byNode = new Map<string, Set<string>>();
   readonly #departed = new Map<string, DepartedEndpoint>();
@@ -47,14 +48,20 @@ export class View {
     if (document.kind === 'endpoint') return this.#endpoint(document, revision);
     if (document.kind === 'lease') {
       if (document.phase === 'active') this.#leases.add(document.id);
-      else this.#leases.delete(document.id);
+      else {
+        this.#leases.delete(document.id);
+        this.#departed.delete(document.id);
+      }
       return { departed: this.#departed.has(document.id) };
     }
     return nothing;
   }
   #node(document: Document<'node'>, revision: number): Effect {
-    if (document.phase === 'active') this.nodes.set(document.id, { document, revision });
-    else {
+    if (document.phase === 'active') {
+      this.nodes.set(document.id, { document, revision });
+      this.#named.set(document.name, document);
+    } else {
+      if (this.#named.get(document.name)?.id === document.id) this.#named.delete(document.name);
       this.nodes.delete(document.id);
       this.told.delete(document.id);
       this.removals.set(document.id, revision);
@@ -102,8 +109,7 @@ export class View {
   }
 
   nodeNamed(name: string): Document<'node'> | undefined {
-    for (const { document } of this.nodes.values()) if (document.name === name) return document;
-    return undefined;
+    return this.#named.get(name);
   }
   endpointsOn(node: string): number {
     return this.#byNode.get(node)?.size ?? 0;

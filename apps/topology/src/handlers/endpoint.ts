@@ -15,7 +15,7 @@ export const deleteEndpoint: Handler<'endpoint.delete'> = async ({ scope, body }
 /** Goes on with an endpoint that waits for its address. */
 export const onOutcome: NonNullable<ServiceDefinition<'topology'>['onOutcome']> = async (waiting, outcome, context) => {
   const intent = waiting.intent as Intent<'endpoint.apply'>;
-  const facts = { ...(await factsOf(intent, context)), holder: await holderOf(intent.scope, intent.body.spec.address, context) };
+  const facts = { ...(await factsOf(intent, context)), ...(outcome?.result === 'refused' ? { holder: await holderOf(intent.scope, intent.body.spec.address, context) } : {}) };
   return continueEndpoint({ scope: intent.scope, body: intent.body, note: waiting.note as Note, outcome }, facts);
 };
 

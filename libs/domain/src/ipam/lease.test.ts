@@ -43,9 +43,9 @@ describe('the MAC of an address', () => {
 
 describe('lease.reserve', () => {
   const main = network('main', ['10.0.0.0/24']);
-  const reserve = (more: { network?: Document<'network'> | undefined; held?: Document<'lease'>; leases?: Document<'lease'>[]; address?: string } = {}) =>
+  const reserve = (more: { network?: Document<'network'> | undefined; held?: Document<'lease'>; taken?: Set<number>; address?: string } = {}) =>
     decideReserve(staging, { network: main.id, endpoint: id(5), ...(more.address === undefined ? {} : { address: more.address }) },
-      { network: 'network' in more ? more.network : main, held: more.held, leases: more.leases ?? [] });
+      { network: 'network' in more ? more.network : main, held: more.held, taken: more.taken ?? taken() });
 
   it('gives the lease the id of the endpoint, and the name of the address', () => {
     expect(reserve()).toEqual({
@@ -57,9 +57,9 @@ describe('lease.reserve', () => {
     });
   });
   it('is the same lease when asked again', () => expect(changesOf(reserve({ held: lease('10.0.0.9', { id: id(5) }) }))).toEqual([]));
-  it('does not give what a lease of any network of the environment holds', () => {
-    expect(changesOf(reserve({ leases: [lease('10.0.0.1', { parent: id(77) })] }))).toMatchObject([{ name: '10.0.0.2' }]);
-    expectRefusal(reserve({ leases: [lease('10.0.0.1', { parent: id(77) })], address: '10.0.0.1' }), 'address-taken', 'spec.address');
+  it('does not give what is held in the environment', () => {
+    expect(changesOf(reserve({ taken: taken('10.0.0.1') }))).toMatchObject([{ name: '10.0.0.2' }]);
+    expectRefusal(reserve({ taken: taken('10.0.0.1'), address: '10.0.0.1' }), 'address-taken', 'spec.address');
   });
   it('refuses a network that is not there, or is of another environment', () => {
     expectRefusal(reserve({ network: undefined }), 'unknown-network', 'spec.network');

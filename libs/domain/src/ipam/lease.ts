@@ -64,16 +64,15 @@ export interface ReserveFacts {
   readonly network: Document<'network'> | undefined;
   /** The lease that the endpoint holds already. */
   readonly held: Document<'lease'> | undefined;
-  /** Leases of the network, and of the whole environment under the requested address: both block it. */
-  readonly leases: readonly Document<'lease'>[];
+  /** Addresses held in the whole environment: a lease of an earlier network with the same subnet blocks its address too, until it is released. */
+  readonly taken: ReadonlySet<number>;
 }
 
 /** A lease has the id of its endpoint, and the name of its address: both can be held once. */
-export function decideReserve(scope: Scope, body: LeaseReserveBody, { network, held, leases }: ReserveFacts): Decision {
+export function decideReserve(scope: Scope, body: LeaseReserveBody, { network, held, taken }: ReserveFacts): Decision {
   if (held) return accept();
   const here = network && network.domain === scope.domain && network.project === scope.project && network.environment === scope.environment;
   if (!here) return refuse('unknown-network', 'spec.network', 'The network of this endpoint does not exist any more.', 'Apply the network first, then the endpoint again.');
-  const taken = new Set(leases.map((lease) => parseIpv4(lease.status.address) ?? -1));
   const path = `${scope.domain}/${scope.project}/${scope.environment}/${network.name}`;
   const answer = allocate({ subnets: network.spec.subnets, taken, requested: body.address, network: path });
   if ('refused' in answer) return answer.refused;

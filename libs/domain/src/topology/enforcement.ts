@@ -5,14 +5,16 @@ import { coveredBy } from './interest.ts';
 /** Milliseconds without a receipt after which a node counts as silent: three idle barriers. */
 export const silentAfterMs = 30_000;
 
-/** What topology knows of a node's agent. */
-export interface Standing {
-  readonly name: string;
-  /** What its endpoints need it to hear of. */
-  readonly wanted: readonly string[];
+/** What a node's agent was told, and what it has said. */
+export interface Claim {
   /** What it has been told, and the revision of the document that told it: receipts below that may lack what was told newly. */
   readonly told?: { readonly filters: readonly string[]; readonly revision: number } | undefined;
   readonly receipt?: (Receipt & { readonly receivedAt: number }) | undefined;
+}
+export interface Standing extends Claim {
+  readonly name: string;
+  /** What its endpoints need it to hear of. */
+  readonly wanted: readonly string[];
 }
 export interface Change { readonly kind: string; readonly id: string; readonly subject: string; readonly revision: number }
 /** `incarnation`: of CHANGES now; a receipt of another one counts other revisions. */

@@ -1,4 +1,4 @@
-import type { Moment, Standing } from './enforcement.ts';
+import type { Claim, Moment } from './enforcement.ts';
 
 /** A deleted endpoint whose address is still held. */
 export interface Departed { readonly endpoint: string; readonly revision: number }
@@ -8,7 +8,7 @@ export interface Departed { readonly endpoint: string; readonly revision: number
  * its kernel back. Silence never counts: a node whose agent is dead may still forward. Only its removal ends its claim, and then once every other
  * node has confirmed the removal, and with it no longer takes packets from its tunnel endpoint.
  */
-export function isFree(departed: Departed, nodes: readonly Standing[], removals: readonly number[], { incarnation }: Pick<Moment, 'incarnation'>): boolean {
+export function isFree(departed: Departed, nodes: readonly Claim[], removals: readonly number[], { incarnation }: Pick<Moment, 'incarnation'>): boolean {
   const needed = Math.max(departed.revision, ...removals);
   return nodes.every(({ told, receipt }) => {
     if (!told && !receipt) return true;
