@@ -4,7 +4,7 @@ import type { HandlerContext, Handlers, ServiceDefinition } from '@osier/domain/
 import type { Intent } from '@osier/domain/decision';
 import { type Platform, type PlatformOptions, startPlatform } from '@osier/testing/platform';
 import { queryReplySchema } from '@osier/contracts/queries';
-import { WrongLastSequence } from '@osier/bus/bus';
+import { type Bus, WrongLastSequence } from '@osier/bus/bus';
 
 const never = async (): Promise<Decision> => { throw new Error('not in this test'); };
 type Decide = (intent: Intent, context: HandlerContext) => Promise<Decision>;
@@ -31,6 +31,21 @@ const policy: ServiceDefinition<'policy'> = {
 const domain = (name: string, id = name) => ({ noun: 'domain', verb: 'apply', id, body: { name, spec: {} } });
 const rule = (domainName: string, id: string) => ({ domain: domainName, project: 'p', environment: 'e', noun: 'policy', verb: 'apply', id, body: { name: 'x', spec: { appliesTo: {} } } });
 const platformScope = { domain: '_', project: '_' };
+
+/** Everything that is consumed from STATE comes 30 ms later. */
+const slow = (bus: Bus): Bus => new Proxy(bus, {
+  get: (object, name) => {
+    if (name !== 'consume') return Reflect.get(object, name) as unknown;
+    const consume: Bus['consume'] = (o) => object.consume({
+      ...o,
+      onBatch: async (batch) => {
+        if (o.stream === 'STATE') await new Promise((resolve) => setTimeout(resolve, 30));
+        await o.onBatch(batch);
+      },
+    });
+    return consume;
+  },
+});
 
 let platform: Platform;
 const started = async (services: Parameters<typeof startPlatform>[0], options: PlatformOptions = {}): Promise<Platform> =>
@@ -104,8 +119,8 @@ describe('an intent', () => {
 
 describe('what others own', () => {
   it('is caught up with before something is refused for being unknown', async () => {
-    await started([{ definition: tenant(make) }, { definition: policy }]);
-    for (let i = 0; i < 20; i++) {
+    await started([{ definition: tenant(make) }, { definition: policy }], { wrap: (name, parts) => (name === 'policy' ? { ...parts, bus: slow(parts.bus) } : parts) });
+    for (let i = 0; i < 5; i++) {
       await platform.wish(domain(`d${i}`));
       expect(await platform.wish(rule(`d${i}`, `r${i}`))).toMatchObject({ result: 'accepted' });
     }
