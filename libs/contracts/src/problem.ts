@@ -65,6 +65,10 @@ function explain(issue: Issue, body: unknown): Problem {
       if (issue.origin === 'number' || issue.origin === 'int') {
         return problem('out-of-range', at, `${it} is ${shown(body, issue.path)}; the lowest allowed is ${issue.minimum}.`, `Use at least ${issue.minimum}.`);
       }
+      if (issue.origin === 'string') {
+        const text = Number(issue.minimum) === 1 ? `${it} is empty.` : `${it} is shorter than ${issue.minimum} characters.`;
+        return problem('too-short', at, text, `Give ${it} at least ${issue.minimum} character(s).`);
+      }
       return problem('too-few', at, `${it} needs at least ${issue.minimum} item(s).`, `Give at least ${issue.minimum}.`);
     case 'invalid_value':
       return problem('unknown-value', at, `${it} is ${shown(body, issue.path)}, which is not one of: ${issue.values.join(', ')}.`, `Use one of: ${issue.values.join(', ')}.`);
