@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tokenSchema } from '@osier/contracts/names';
-import { parse } from '@osier/contracts/problem';
+import { fieldPath } from '@osier/contracts/problem';
 import { z } from 'zod';
 
 /** Credentials of the services are theirs alone: whoever could speak as one could publish internal intents. */
@@ -35,7 +35,8 @@ export function readTokens(file: string): Authenticate {
   } catch (error) {
     throw new Error(`cannot read the tokens file ${file}: ${(error as Error).message}; OSIER_TOKENS_FILE must name a JSON file {"tokens": [{"token", "credential"}]}`);
   }
-  const checked = parse(fileSchema, content);
-  if (!checked.ok) throw new Error(`the tokens file ${file} is not valid: ${checked.problem.reason} ${checked.problem.fix}`.replaceAll(/"[^"]{16,}"/g, '"…"'));
-  return authenticator(checked.value.tokens);
+  const checked = fileSchema.safeParse(content);
+  // Without the values: one of them may be a token.
+  if (!checked.success) throw new Error(`the tokens file ${file} is not valid: ${checked.error.issues.map((issue) => `${fieldPath(issue.path)} ${issue.message}`).join('; ')}`);
+  return authenticator(checked.data.tokens);
 }

@@ -14,7 +14,8 @@ import { documentSubject } from '@osier/contracts/subjects';
 
 export interface ApplyOptions extends CommonOptions { readonly file?: readonly string[]; readonly wait?: boolean; readonly timeout: string; readonly dryRun?: boolean }
 
-const atOnce = 16;
+/** As many as a service decides in one transaction, halved. */
+const atOnce = 32;
 const sendAgain = 'Run the command again when Osier answers; what is in place already stays as it is.';
 
 /** The change that an unchanged object last was, so that `--wait` can ask for it as well. */
