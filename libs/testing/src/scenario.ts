@@ -8,7 +8,7 @@ import { receiptSubject } from '@osier/contracts/subjects';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { milliseconds } from './clock.ts';
-import { type Platform, type PlatformService, startPlatform } from './platform.ts';
+import { type Platform, type PlatformOptions, type PlatformService, startPlatform } from './platform.ts';
 import { linesOf, tableOf } from './table.ts';
 
 /** Intents in, tables out. README.md shows one of each step. */
@@ -51,8 +51,8 @@ export function readScenarios(text: string): Scenario[] {
 export const manners = ['as written', 'everything twice', 'restarted between steps'] as const;
 export type Manner = (typeof manners)[number];
 
-export async function runScenario(text: Scenario, services: readonly PlatformService[], manner: Manner = 'as written'): Promise<void> {
-  const platform = await startPlatform(services);
+export async function runScenario(text: Scenario, services: readonly PlatformService[], manner: Manner = 'as written', options: PlatformOptions = {}): Promise<void> {
+  const platform = await startPlatform(services, options);
   try {
     for (const [index, one] of text.steps.entries()) {
       try {
