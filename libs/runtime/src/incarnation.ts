@@ -11,6 +11,7 @@ const incarnationMark = 'incarnation';
  * believed: lag would look like nothing to do. The database is the truth, so all of it is published again. Returns whether that was needed.
  */
 export async function checkIncarnation(bus: Bus, store: Store, projection: Projection, log: Log): Promise<boolean> {
+  if (!(await bus.stream('CHANGES'))) await bus.ensureStreams();
   const stream = await bus.stream('CHANGES');
   if (!stream) throw new Error('there is no stream CHANGES');
   const incarnation = await store.mark(incarnationMark);

@@ -180,6 +180,19 @@ describe('a bus that was down', () => {
     expect(await platform.wish(domain('c'))).toMatchObject({ result: 'accepted', revision: 3 });
     await platform.check();
   });
+
+  it('and has lost its streams while everyone went on is noticed, and everything is known again', async () => {
+    await started([{ definition: tenant(make) }, { definition: policy }]);
+    for (const name of ['a', 'b', 'c']) await platform.wish(domain(name));
+    await platform.settle();
+    for (const stream of ['CHANGES', 'STATE']) platform.broker.deleteStream(stream);
+    await platform.checkStreams();
+    await platform.settle();
+    expect(await platform.bus.stream('STATE')).toMatchObject({ messages: 3 });
+    expect(await platform.wish(domain('d'))).toMatchObject({ result: 'accepted', revision: 4 });
+    expect(await platform.wish(rule('d', 'r'))).toMatchObject({ result: 'accepted' });
+    await platform.check();
+  });
 });
 
 describe('the list of a service', () => {

@@ -55,6 +55,8 @@ export interface Service {
   readiness(): Readiness;
   /** Looks for deadlines that have passed; done by itself every second. */
   checkDeadlines(): Promise<void>;
+  /** Looks whether CHANGES is still the stream that the database published to; done by itself every ten seconds. */
+  checkStreams(): Promise<void>;
   /** Whether everything committed has been published. */
   idle(): Promise<boolean>;
 }
@@ -102,6 +104,10 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
     relay.kick();
   }
 
+  async function checkStreams(): Promise<void> {
+    if (await checkIncarnation(bus, store, projection, log)) relay.kick();
+  }
+
   const guarded = (what: string, work: () => Promise<unknown>) => () => {
     work().catch((error: unknown) => log.warn({ err: error }, `${what} failed; it will be tried again`));
   };
@@ -127,9 +133,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       relay.start();
       timers.push(
         setInterval(guarded('looking for deadlines', checkDeadlines), every.deadlines),
-        setInterval(guarded('comparing CHANGES with the database', async () => {
-          if (await checkIncarnation(bus, store, projection, log)) relay.kick();
-        }), every.incarnation),
+        setInterval(guarded('comparing CHANGES with the database', checkStreams), every.incarnation),
       );
       companion = await deps.companion?.({
         bus, read: store.read, log, now: around.now, newId: around.newId,
@@ -145,7 +149,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       const parts = { bus: bus.connected, relay: relay.healthy, companion: deps.companion === undefined || companion !== undefined };
       return { ready: parts.bus && parts.relay && parts.companion, ...parts };
     },
-    checkDeadlines,
+    checkDeadlines, checkStreams,
     idle: async () => (await store.outgoing(1)).length === 0,
   };
 }

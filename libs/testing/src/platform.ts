@@ -39,6 +39,8 @@ export interface Platform {
   stop(service: string): Promise<void>;
   /** Moves the clock and lets deadlines pass. */
   advance(ms: number): Promise<void>;
+  /** Lets every service compare CHANGES with its database, as each does every ten seconds. */
+  checkStreams(): Promise<void>;
   /** Waits until nothing moves any more. */
   settle(): Promise<void>;
   /** Throws unless every stored intent has exactly one outcome, and STATE holds what the stores hold. */
@@ -141,6 +143,9 @@ export async function startPlatform(services: readonly PlatformService[], option
     advance: async (ms) => {
       clock.advance(ms);
       for (const { service } of running.values()) await service.checkDeadlines();
+    },
+    checkStreams: async () => {
+      for (const { service } of running.values()) await service.checkStreams();
     },
     check: () => check(bus, stores),
     close: async () => {
