@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -50,7 +52,8 @@ const outcomeOf = (id: string) => until(async () => {
   const message = await bus.last('OUTCOMES', `osier.outcome._._.${id}`);
   return message && (JSON.parse(new TextDecoder().decode(message.data)) as { result: string; revision: number });
 });
-const wish = (id: string) => bus.publish('osier.intent._._._.domain.apply.api', new TextEncoder().encode(JSON.stringify({ name: id, spec: {} })), { headers: { 'ce-id': id } });
+const wish = (id: string, headers: Record<string, string> = {}) =>
+  bus.publish('osier.intent._._._.domain.apply.api', new TextEncoder().encode(JSON.stringify({ name: id, spec: {} })), { headers: { 'ce-id': id, ...headers } });
 
 beforeAll(async () => {
   const config = natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(directory, 'streams'), services: logins, domains: [], nodes: [] });
@@ -92,6 +95,27 @@ describe('a service as a process', () => {
     expect(await ended(second.child)).toBe(0);
     expect(performance.now() - begun).toBeLessThan(2_000);
     expect(first.output() + second.output()).not.toContain('secret-password');
+  }, 60_000);
+
+  it('takes the trace of an intent on: its span is exported, its log lines carry the id', async () => {
+    const exported: string[] = [];
+    const collector = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk) => (body += String(chunk))).on('end', () => response.end((exported.push(body), '{}')));
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const trace = '0af7651916cd43dd8448eb211c80319c';
+    const { child, output } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` });
+    await wish('traced', { traceparent: `00-${trace}-b7ad6b7169203331-01` });
+    await outcomeOf('traced');
+    child.kill('SIGTERM');
+    expect(await ended(child)).toBe(0);
+    collector.close();
+
+    type Span = { name: string; traceId: string; parentSpanId?: string };
+    const spans = exported.flatMap((body) => (JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }).resourceSpans.flatMap((r) => r.scopeSpans.flatMap((s) => s.spans)));
+    expect(spans).toContainEqual(expect.objectContaining({ name: 'intent domain.apply', traceId: trace, parentSpanId: 'b7ad6b7169203331' }));
+    expect(output().split('\n').filter((line) => line.includes(trace))).toEqual([expect.stringContaining('"msg":"decided"')]);
   }, 60_000);
 
   it('that is not configured says in one go what is missing, and ends with 1', async () => {
