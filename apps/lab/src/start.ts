@@ -27,7 +27,7 @@ const name = checkLabName(values.name);
 const coloured = process.stdout.isTTY && process.env.NO_COLOR === undefined && process.env.TERM !== 'dumb';
 const colour: Colour = coloured ? (style, text) => colours[style](text) : plain;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-const steps = progressOn({ write: (text) => process.stdout.write(text), live: coloured, colour });
+const steps = progressOn({ write: (text) => process.stdout.write(text), live: coloured, columns: process.stdout.columns, colour });
 /** After Ctrl-C the running step ends, and no other begins. */
 const progress: Progress = {
   step: (title, work) => {
@@ -98,9 +98,16 @@ async function main(): Promise<number> {
   if (values.once) return failed.length === 0 ? 0 : 1;
   say(whatToTry());
   stopping.signal.throwIfAborted();
-  const waiting = setInterval(() => undefined, 60_000);
-  await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve, { once: true }));
-  clearInterval(waiting);
+  await new Promise<void>((resolve) => {
+    // Somebody may take the lab down by hand: then there is nothing to wait for.
+    const watching = setInterval(() => {
+      if (readRecord(labPaths(name)) !== undefined && !stopping.signal.aborted) return;
+      clearInterval(watching);
+      resolve();
+    }, 500);
+    stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  if (readRecord(labPaths(name)) === undefined) say(`  lab "${name}" was taken down`);
   return failed.length === 0 ? 0 : 1;
 }
 

@@ -107,7 +107,7 @@ export function registerLab(program: Command, io: LabIo): void {
 async function progressOf(io: LabIo, o: Output): Promise<Progress> {
   const [{ progressOn, silent }, { default: colours }] = await Promise.all([import('./progress.ts'), import('picocolors')]);
   if (o.output === 'json' && !io.interactive) return silent;
-  return progressOn({ write: (text) => process.stderr.write(text), live: io.interactive, colour: (name, text) => (io.interactive && !io.env.NO_COLOR ? colours[name](text) : text) });
+  return progressOn({ write: (text) => process.stderr.write(text), live: io.interactive, columns: process.stderr.columns, colour: (name, text) => (io.interactive && !io.env.NO_COLOR ? colours[name](text) : text) });
 }
 
 function telemetryOf(io: LabIo): Record<string, string> {

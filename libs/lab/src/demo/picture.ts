@@ -15,7 +15,8 @@ export interface Scene {
   readonly denied: FlowLine | undefined;
 }
 
-const inner = 42;
+/** Two boxes and the wall between them fit into 80 columns. */
+const inner = 33;
 /** Colours take no room on the screen. */
 const visible = (text: string): number => text.replaceAll(/\u001b\[[0-9;]*m/g, '').length;
 const fill = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - visible(text)));
