@@ -189,6 +189,8 @@ describe('JetStream bus on a server that comes and goes', () => {
       gone.subscribe('_INBOX.gone');
       await gone.flush();
       await gone.close();
+      // The server needs a moment to notice; until then what it sends is lost on the way, and comes after the ackWait.
+      await sleep(500);
       await services.publish(subject('away', 1), bytes('1'));
       const agent = await connect(nodeUser('n1'));
       const seen: string[] = [];
