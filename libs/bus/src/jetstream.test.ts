@@ -92,16 +92,19 @@ describe('JetStream bus on a server that comes and goes', () => {
       batch[0]?.ack();
       await stuck;
     } });
-    await until(() => taken.length === 3);
-    await until(async () => (await services.consumer('CHANGES', 'mortal'))?.ackPending === 2);
-    await services.publish(subject('died', 4), bytes('4'));
+    try {
+      await until(() => taken.length === 3);
+      await until(async () => (await services.consumer('CHANGES', 'mortal'))?.ackPending === 2);
+      await services.publish(subject('died', 4), bytes('4'));
 
-    const next = await connect('osier-topology');
-    const seen: string[] = [];
-    await next.consume({ stream: 'CHANGES', durable: 'mortal', declaration, onBatch: async (batch) => batch.forEach((d) => (seen.push(text(d)), d.ack())) });
-    await until(() => seen.length >= 3, 5_000);
-    expect(seen).toEqual(['2', '3', '4']);
-    release();
+      const next = await connect('osier-topology');
+      const seen: string[] = [];
+      await next.consume({ stream: 'CHANGES', durable: 'mortal', declaration, onBatch: async (batch) => batch.forEach((d) => (seen.push(text(d)), d.ack())) });
+      await until(() => seen.length >= 3, 5_000);
+      expect(seen).toEqual(['2', '3', '4']);
+    } finally {
+      release();
+    }
   });
 
   describe('as an agent, which may only fetch and acknowledge', () => {

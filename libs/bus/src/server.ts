@@ -80,7 +80,7 @@ export function freePort(): Promise<number> {
 }
 
 /**
- * Starts nats-server with this configuration and returns when it accepts connections. `config` must have a `listen` on a fixed port
+ * Starts nats-server with this configuration as a part of this process, and returns when it accepts connections. `config` must have a `listen` on a fixed port
  * (see `freePort`); `dir` takes the configuration (readable by its owner only) and the log.
  */
 export async function startNatsServer(o: { config: string; dir: string; binary?: string }): Promise<NatsServer> {
@@ -97,7 +97,8 @@ export async function startNatsServer(o: { config: string; dir: string; binary?:
   const start = async (): Promise<void> => {
     if (running(child)) return;
     const output = openSync(logFile, 'a');
-    const started = spawn(binary, ['-c', configFile], { stdio: ['ignore', output, output] });
+    const [program = binary, ...args] = [...endWithUs(), binary, '-c', configFile];
+    const started = spawn(program, args, { stdio: ['ignore', output, output] });
     closeSync(output);
     child = started;
     let failed: Error | undefined;
@@ -139,6 +140,11 @@ export async function startNatsServer(o: { config: string; dir: string; binary?:
   };
 }
 
+/** Has the kernel end the server when we end, however we end (prctl(2), PR_SET_PDEATHSIG); a test that is killed leaves none behind. */
+function endWithUs(): string[] {
+  const setpriv = '/usr/bin/setpriv';
+  return existsSync(setpriv) ? [setpriv, '--pdeathsig', 'KILL'] : [];
+}
 const running = (child: ChildProcess | undefined): boolean => child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 const lastLines = (text: string): string => text.trim().split('\n').slice(-5).join('\n');
 /** True when something says INFO there, as a NATS server does on every connection. */
