@@ -2,7 +2,7 @@ import type { Document } from '@osier/contracts/document';
 import { none } from '@osier/contracts/names';
 import type { NodeView } from '@osier/contracts/queries';
 import { parseStateSubject } from '@osier/contracts/subjects';
-import { coveredBy, interestOf } from '@osier/domain/topology/interest';
+import { coverage, interestOf } from '@osier/domain/topology/interest';
 import { type Claim, enforcementOf, silentAfterMs, type Standing } from '@osier/domain/topology/enforcement';
 import type { QueryAnswer } from '@osier/runtime/companion';
 import type { Heartbeat } from './barrier.ts';
@@ -45,9 +45,9 @@ export const nodesQuery = (deps: QueryDeps): QueryAnswer<'topology.nodes'> => as
 function nodeView({ view, receipts, now }: QueryDeps, id: string): NodeView {
   const { document } = view.nodes.get(id) as NonNullable<ReturnType<View['nodes']['get']>>;
   const receipt = receipts.of(document.name);
-  const filters = [...interestOf(id, view.networksOn(document.name)), ...(view.told.get(id)?.interest.filters ?? [])];
+  const concerns = coverage([...interestOf(id, view.networksOn(document.name)), ...(view.told.get(id)?.interest.filters ?? [])]);
   const revision = receipt?.revision ?? 0;
-  const behind = [...view.revisions].filter(([subject, at]) => at > revision && coveredBy(filters, subject)).length;
+  const behind = [...view.revisions].filter(([subject, at]) => at > revision && concerns(subject)).length;
   const { receivedAt, ...said } = receipt ?? { receivedAt: 0 };
   const state = !receipt ? 'never-seen' : now() - receivedAt > silentAfterMs ? 'silent' : behind > 0 ? 'behind' : 'ready';
   return {

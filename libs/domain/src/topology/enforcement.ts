@@ -1,6 +1,6 @@
 import type { Enforcement } from '@osier/contracts/queries';
 import type { Receipt } from '@osier/contracts/telemetry';
-import { coveredBy } from './interest.ts';
+import { coverage } from './interest.ts';
 
 /** Milliseconds without a receipt after which a node counts as silent: three idle barriers. */
 export const silentAfterMs = 30_000;
@@ -22,14 +22,13 @@ export interface Moment { readonly incarnation: string; readonly now: number }
 
 export function enforcementOf(changes: readonly Change[], nodes: readonly Standing[], moment: Moment): Enforcement {
   const views = nodes.flatMap((node) => {
-    const mine = changes.filter((c) => concerns(node, c.subject));
+    const concerns = coverage([...node.wanted, ...(node.told?.filters ?? [])]);
+    const mine = changes.filter((c) => concerns(c.subject));
     return mine.length === 0 ? [] : [viewOf(node, mine, moment)];
   });
   const state = views.length === 0 ? 'none' : views.every((v) => v.enforced) ? 'enforced' : 'waiting';
   return { state, revision: Math.max(0, ...changes.map((c) => c.revision)), nodes: views };
 }
-
-export const concerns = (node: Standing, subject: string): boolean => coveredBy(node.wanted, subject) || coveredBy(node.told?.filters ?? [], subject);
 
 function viewOf(node: Standing, changes: readonly Change[], moment: Moment): Enforcement['nodes'][number] {
   const why = obstacle(node, changes, moment);
@@ -43,7 +42,8 @@ function obstacle({ told, receipt }: Standing, changes: readonly Change[], { inc
   const silence = receipt && now - receipt.receivedAt > silentAfterMs ? `; silent for ${Math.round((now - receipt.receivedAt) / 1000)} s, is its agent running?` : '';
   if (!receipt) return 'its agent has started, and has not confirmed anything yet';
   if (receipt.incarnation !== incarnation) return `its last confirmation belongs to another incarnation of the stream${silence}`;
-  if (!told || changes.some((c) => !coveredBy(told.filters, c.subject))) return `it is just being told of this${silence}`;
+  const heard = coverage(told?.filters ?? []);
+  if (!told || changes.some((c) => !heard(c.subject))) return `it is just being told of this${silence}`;
   const needed = Math.max(told.revision, ...changes.map((c) => c.revision));
   if (receipt.revision < needed) return `it has confirmed revision ${receipt.revision}, and ${needed} is needed${silence}`;
   const pending = receipt.pending.find((p) => changes.some((c) => c.id === p.id));

@@ -21,13 +21,15 @@ export function interestOf(nodeId: string, networks: readonly NetworkRef[]): str
   })]);
 }
 
-/** Whether everything that `narrow` matches is matched by `wide`; a subject is its own narrowest filter. */
-export function covers(wide: string, narrow: string): boolean {
-  const left = wide.split('.');
-  const right = narrow.split('.');
-  return left.length === right.length && left.every((token, index) => token === '*' || token === right[index]);
+/**
+ * Whether some of these filters (as this file makes them) match a subject, or all that a narrower filter matches. A subject has few wider forms, one for each
+ * level, so that asking costs the same whatever the number of filters.
+ */
+export function coverage(filters: Iterable<string>): (subject: string) => boolean {
+  const known = new Set(filters);
+  return (subject) => known.has(subject) || widerForms(subject).some((form) => known.has(form));
 }
-export const coveredBy = (filters: readonly string[], subject: string): boolean => filters.some((filter) => covers(filter, subject));
+export const coveredBy = (filters: readonly string[], subject: string): boolean => coverage(filters)(subject);
 
 /** Without what another one covers; widened where there are more than a consumer should have. Sorted, so that equal interests are equal lists. */
 export function compact(filters: readonly string[], most: number = limits.filtersPerConsumer): string[] {
@@ -42,20 +44,25 @@ export function compact(filters: readonly string[], most: number = limits.filter
 /** What a consumer must have when its interest grows: within a session nothing is taken away. */
 export const grown = (current: readonly string[], wanted: readonly string[]): string[] => compact([...current, ...wanted]);
 /** What `next` delivers that `current` may not have delivered. */
-export const added = (current: readonly string[], next: readonly string[]): string[] => next.filter((filter) => !coveredBy(current, filter));
+export const added = (current: readonly string[], next: readonly string[]): string[] => {
+  const had = coverage(current);
+  return next.filter((filter) => !had(filter));
+};
 
 function withoutCovered(filters: readonly string[]): string[] {
-  const distinct = [...new Set(filters)].sort();
-  const wide = distinct.filter((filter) => filter.includes('*'));
-  return distinct.filter((filter) => !wide.some((other) => other !== filter && covers(other, filter)));
+  const distinct = new Set(filters);
+  return [...distinct].filter((filter) => !widerForms(filter).some((form) => form !== filter && distinct.has(form))).sort();
 }
 
-/** From a network to its environment, its project, its domain, everything; what belongs to the platform stays as it is. */
-const level = (keep: 'environment' | 'project' | 'domain' | 'nothing') => (filter: string): string => {
+/** From one object to those of its parent, of the environment, the project, the domain, everything; what belongs to the platform is not widened further. */
+const levels = [1, 2, 3, 4].map((level) => (filter: string): string => (widerForms(filter)[level] ?? filter));
+
+function widerForms(filter: string): readonly string[] {
   const [osier, state, domain, project, environment, noun, parent] = filter.split('.');
-  if (domain === none) return filter;
   const all = '*';
-  const tokens = [keep === 'nothing' ? all : domain, keep === 'nothing' || keep === 'domain' ? all : project, keep === 'environment' ? environment : all];
-  return [osier, state, ...tokens, noun, parent === none ? none : all, all].join('.');
-};
-const levels = [level('environment'), level('project'), level('domain'), level('nothing')];
+  const children = `${osier}.${state}.${domain}.${project}.${environment}.${noun}.${parent}.${all}`;
+  if (domain === none) return [children];
+  const end = `${noun}.${parent === none ? none : all}.${all}`;
+  const form = (scope: string): string => `${osier}.${state}.${scope}.${end}`;
+  return [children, form(`${domain}.${project}.${environment}`), form(`${domain}.${project}.${all}`), form(`${domain}.${all}.${all}`), form(`${all}.${all}.${all}`)];
+}
