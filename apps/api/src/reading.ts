@@ -12,12 +12,15 @@ const within = (scope: Scope, document: Record<string, unknown>): boolean =>
   (['domain', 'project', 'environment'] as const).every((level) => scope[level] === none || document[level] === scope[level]);
 
 async function items(context: ApiContext, kind: Kind, scope: Scope, name?: string): Promise<Item[]> {
-  const answer = (await ask(context, `${kinds[kind].owner}.list` as 'topology.list', scope, {
-    kind,
-    ...(scope.environment === none ? {} : { environment: scope.environment }),
-    ...(name === undefined ? {} : { name }),
-  })) as { items: Item[] };
-  return answer.items.filter(({ document }) => within(scope, document) && (name === undefined || document['name'] === name));
+  const wanted = { kind, ...(scope.environment === none ? {} : { environment: scope.environment }), ...(name === undefined ? {} : { name }) };
+  const found: Item[] = [];
+  let after: { after?: string } = {};
+  do {
+    const page = (await ask(context, `${kinds[kind].owner}.list` as 'topology.list', scope, { ...wanted, ...after })) as { items: Item[]; next?: string };
+    found.push(...page.items);
+    after = page.next === undefined ? {} : { after: page.next };
+  } while (after.after !== undefined);
+  return found.filter(({ document }) => within(scope, document) && (name === undefined || document['name'] === name));
 }
 
 export const list = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> =>

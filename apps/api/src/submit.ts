@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BusRefused, BusUnavailable, NotStored } from '@osier/bus/bus';
 import { intentDeclaration } from '@osier/contracts/catalogue';
 import type { Scope } from '@osier/contracts/document';
-import { eventType, headers as names } from '@osier/contracts/envelope';
+import { eventType, headers as names, isIntentId } from '@osier/contracts/envelope';
 import { limits } from '@osier/contracts/limits';
-import { tokenSchema } from '@osier/contracts/names';
 import type { Outcome } from '@osier/contracts/outcome';
 import { parse } from '@osier/contracts/problem';
 import { intentSubject } from '@osier/contracts/subjects';
@@ -24,8 +23,8 @@ const leastToStoreMs = 2000;
 function intentIdOf(request: ApiRequest, newId: () => string): { id: string; given: boolean } {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return { id: newId(), given: false };
-  if (tokenSchema.safeParse(key).success) return { id: key, given: true };
-  throw refusal(400, 'bad-header', 'Idempotency-Key', 'The header Idempotency-Key is not 1 to 128 letters, digits, "_" and "-".', 'Send a UUID.');
+  if (isIntentId(key)) return { id: key, given: true };
+  throw refusal(400, 'bad-header', 'Idempotency-Key', 'The header Idempotency-Key is not 1 to 128 letters, digits, "_" and "-", or begins with "seq-".', 'Send a UUID.');
 }
 
 /** Publishes until the stream has stored it, always under the same id. */

@@ -18,7 +18,9 @@ export const headers = {
 
 export const eventType = (noun: string, verb: string): string => `io.osier.${noun}.${verb}`;
 
-const validId = /^[A-Za-z0-9_-]{1,128}$/;
-/** An intent's id: its `ce-id` where that is a valid token, else `seq-<stream sequence>`. */
+const validId = /^(?!seq-)[A-Za-z0-9_-]{1,128}$/;
+/** Whether an intent may have this id: a token, and not of the form that intents without one are called by. */
+export const isIntentId = (id: string): boolean => validId.test(id);
+/** An intent's id: its `ce-id` where it may have it, else `seq-<stream sequence>`, so that nobody can take the id of another. */
 export const intentIdOf = (ceId: string | undefined, sequence: number): string =>
-  ceId !== undefined && validId.test(ceId) ? ceId : `seq-${sequence}`;
+  ceId !== undefined && isIntentId(ceId) ? ceId : `seq-${sequence}`;

@@ -6,11 +6,18 @@ import { receiptSchema } from './telemetry.ts';
 /** Read-only questions, as request and reply on `osier.query.<service>.<domain>.<project>.<name>`; `_` asks for the platform. */
 export interface QueryDeclaration { readonly service: string; readonly request: z.ZodType; readonly response: z.ZodType; readonly summary: string }
 
-const listRequest = z.strictObject({ kind: z.enum(kindNames), environment: z.string().optional(), name: z.string().optional() });
+const listRequest = z.strictObject({
+  kind: z.enum(kindNames), environment: z.string().optional(), name: z.string().optional(),
+  after: idSchema.optional().meta({ description: 'The `next` of the answer before' }),
+});
 const listed = z.strictObject({ document: z.record(z.string(), z.unknown()), revision: z.int().min(0) });
-const listResponse = z.strictObject({ items: z.array(listed) });
+const listResponse = z.strictObject({
+  items: z.array(listed).meta({ description: 'By id; as many as fit into one message' }),
+  next: idSchema.optional().meta({ description: 'There is more: ask again with this as `after`' }),
+});
 
-const change = z.strictObject({ kind: z.string(), id: idSchema, subject: z.string(), revision: z.int() });
+/** As an outcome lists them; what an outcome says beyond that may stand here too. */
+const change = z.object({ kind: z.string(), id: idSchema, subject: z.string(), revision: z.int(), path: z.string().optional(), version: z.int().optional() });
 export const enforcementSchema = z.strictObject({
   /** `none`: no node is concerned by the change, and that is said rather than passed off as success. */
   state: z.enum(['enforced', 'waiting', 'none']),

@@ -1,10 +1,10 @@
-import type { Delivery, Headers } from '@osier/bus/bus';
+import type { Delivery } from '@osier/bus/bus';
 import { intentDeclaration, type IntentDeclaration, type IntentName, intentName } from '@osier/contracts/catalogue';
 import type { Scope } from '@osier/contracts/document';
-import { headers } from '@osier/contracts/envelope';
+import { headers, intentIdOf } from '@osier/contracts/envelope';
 import type { Level, Service } from '@osier/contracts/kinds';
 import { limits } from '@osier/contracts/limits';
-import { nameSchema, none, tokenSchema } from '@osier/contracts/names';
+import { nameSchema, none } from '@osier/contracts/names';
 import { parse, type Problem, problem } from '@osier/contracts/problem';
 import { parseIntentSubject } from '@osier/contracts/subjects';
 import type { Intent } from '@osier/domain/decision';
@@ -25,12 +25,6 @@ const isServiceCredential = (credential: string): boolean => credential.startsWi
 
 /** Ids are unique within a project: no tenant can use up another's. */
 export const intentKey = (scope: Pick<Scope, 'domain' | 'project'>, id: string): string => `${scope.domain}/${scope.project}/${id}`;
-
-/** `seq-…` is what an intent without a valid id is called by; nobody can take such an id for another. */
-export function intentId(messageHeaders: Headers, sequence: number): string {
-  const given = tokenSchema.safeParse(messageHeaders[headers.id]);
-  return given.success && !given.data.startsWith('seq-') ? given.data : `seq-${sequence}`;
-}
 
 const levels: Record<Level, readonly (keyof Scope)[]> = { platform: [], domain: ['domain'], project: ['domain', 'project'], environment: ['domain', 'project', 'environment'] };
 
@@ -80,7 +74,7 @@ export function readIntent(delivery: Pick<Delivery, 'subject' | 'sequence' | 'he
   const { domain, project, environment, credential } = subject;
   const scope = { domain, project, environment };
   const name = intentName(subject);
-  const id = intentId(delivery.headers, delivery.sequence);
+  const id = intentIdOf(delivery.headers[headers.id], delivery.sequence);
   const body = read(intentDeclaration(name), name, scope, credential, delivery.data);
   const content = body.ok ? { ok: true as const, intent: { id, name: name as IntentName, scope, credential, body: body.value } as Intent } : body;
   return { id, name, scope, credential, traceparent: delivery.headers[headers.traceparent], content };

@@ -15,27 +15,35 @@ export interface Responder {
   readonly answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array }>;
 }
 
-interface ListRequest { readonly kind: Kind; readonly environment?: string | undefined; readonly name?: string | undefined }
-interface ListResponse { readonly items: readonly { readonly document: AnyDocument; readonly revision: number }[] }
+interface ListRequest { readonly kind: Kind; readonly environment?: string | undefined; readonly name?: string | undefined; readonly after?: string | undefined }
+interface ListResponse { readonly items: readonly { readonly document: AnyDocument; readonly revision: number }[]; readonly next?: string }
 
-/** Bytes of one answer: below what a message on the bus may have, with room for what goes around it. */
+/** Bytes and objects of one answer: below what a message on the bus may have, with room for what goes around it. The rest is for the next question. */
 const answerBytes = 900_000;
+const answerItems = 1_000;
 
 /** `<service>.list`: what a service owns, within the domain and project of the subject it is asked on. */
 export async function list(service: Service, read: CommittedReader, request: ListRequest, scope: Pick<Scope, 'domain' | 'project'>): Promise<ListResponse | Problem> {
   if (!kindsOf(service).includes(request.kind)) {
     return problem('wrong-service', 'kind', `${service} does not own ${request.kind}.`, 'Ask the service that owns it.');
   }
-  const items = await read.listed(request.kind, {
+  const found = (await read.listed(request.kind, {
     domain: scope.domain === none ? undefined : scope.domain,
     project: scope.project === none ? undefined : scope.project,
     environment: request.environment,
     name: request.name,
-  });
-  const response = { items: items as unknown as ListResponse['items'] };
-  const bytes = JSON.stringify(response).length;
-  if (bytes <= answerBytes) return response;
-  return problem('too-large', '', `The ${items.length} objects asked for are ${bytes} bytes; one answer takes at most ${answerBytes}.`, 'Ask for less at a time: name a project, an environment or an object.');
+  }, { after: request.after, limit: answerItems })) as unknown as ListResponse['items'];
+  const items = fitting(found);
+  const last = items.at(-1);
+  const more = items.length < found.length || found.length === answerItems;
+  return { items, ...(more && last ? { next: last.document.id } : {}) };
+}
+
+/** As many of the first as fit into one answer; one at least, which always fits, since no intent may be that large. */
+function fitting(items: ListResponse['items']): ListResponse['items'] {
+  let bytes = 0;
+  const tooFar = items.findIndex((item, index) => (bytes += Buffer.byteLength(JSON.stringify(item)) + 1) > answerBytes && index > 0);
+  return tooFar < 0 ? items : items.slice(0, tooFar);
 }
 
 const encode = (value: unknown) => ({ data: new TextEncoder().encode(JSON.stringify(value)) });

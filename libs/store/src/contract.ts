@@ -134,6 +134,9 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.read.revisionOf(idOf(1))).toBe(41);
       expect(await store.read.revisionOf(idOf(2))).toBe(0);
       expect(await store.read.listed('network')).toMatchObject([{ revision: 41, document: { name: 'net-1' } }]);
+      const [first] = await store.read.listed('network', {}, { limit: 1 });
+      expect(first).toMatchObject({ document: { name: 'net-1' } });
+      expect(await store.read.listed('network', {}, { limit: 1, after: first?.document.id })).toEqual([]);
     });
 
     it('keeps an entity to be published that changed while it was being published', async () => {

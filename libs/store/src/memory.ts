@@ -1,7 +1,7 @@
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import { as, asAll, type Changes, type DocumentSource, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
-import type { CommittedReader, Listed, Outgoing, Store, Version, Waiting, Where } from './store.ts';
+import type { CommittedReader, Listed, Outgoing, Page, Store, Version, Waiting, Where } from './store.ts';
 import { Unit } from './unit.ts';
 
 const byId = (a: AnyDocument, b: AnyDocument): number => (a.id < b.id ? -1 : 1);
@@ -104,8 +104,8 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
     byName: async (kind, scope, name) => as(await own.byName(kind, scope, name)),
     list: async (kind, where) => asAll(await own.list(kind, where ?? {})),
     revisionOf: async (id) => own.rows.get(id)?.revision ?? 0,
-    listed: async <K extends Kind>(kind: K, where: Where = {}) =>
-      (await own.list(kind, where)).map((document) => ({ document, revision: own.rows.get(document.id)?.revision ?? 0 }) as unknown as Listed<K>),
+    listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) =>
+      (await own.list(kind, where)).filter(({ id }) => id > (page?.after ?? '')).slice(0, page?.limit).map((document) => ({ document, revision: own.rows.get(document.id)?.revision ?? 0 }) as unknown as Listed<K>),
     history: async (id): Promise<Version[]> => structuredClone(history.get(id) ?? []),
   };
 

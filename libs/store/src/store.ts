@@ -52,10 +52,13 @@ export type Where = { readonly [F in keyof Scope | 'parent' | 'name']?: string |
 export interface Version { readonly document: AnyDocument; readonly validFrom: string; readonly validTo?: string; readonly revision?: number }
 
 /** What the service has committed, seen from outside any transaction. */
+export interface Page { readonly after?: string | undefined; readonly limit: number }
+
 export interface CommittedReader extends Reader {
   /** Sequence in CHANGES of what was last published of it; 0 for nothing yet. */
   revisionOf(id: string): Promise<number>;
-  listed<K extends Kind>(kind: K, where?: Where): Promise<Listed<K>[]>;
+  /** By id; `page`: at most `limit` of those after the id `after`. */
+  listed<K extends Kind>(kind: K, where?: Where, page?: Page): Promise<Listed<K>[]>;
   history(id: string): Promise<Version[]>;
 }
 

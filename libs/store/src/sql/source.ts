@@ -2,7 +2,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import { type DocumentSource, nameKeyOf, type Source } from '../source.ts';
-import type { Waiting, Where } from '../store.ts';
+import type { Page, Waiting, Where } from '../store.ts';
 import type { Tables } from './tables.ts';
 
 export type Sql = ReturnType<typeof sqlOf>;
@@ -30,9 +30,11 @@ function ownDocuments(sql: Sql): DocumentSource {
 }
 
 /** The entities of a kind that are not deleted, with their published revisions, by id. */
-export async function listed(sql: Sql, kind: Kind, where: Where): Promise<{ document: AnyDocument; revision: number }[]> {
+export async function listed(sql: Sql, kind: Kind, where: Where, page?: Page): Promise<{ document: AnyDocument; revision: number }[]> {
   let query = sql.selectFrom('entities').select(['document', 'published_revision']).where('kind', '=', kind).where('phase', '=', 'active');
   for (const field of fields) if (where[field] !== undefined) query = query.where(field, '=', where[field]);
+  if (page?.after !== undefined) query = query.where('id', '>', page.after);
+  if (page) query = query.limit(page.limit);
   const rows = await query.orderBy('id').execute();
   return rows.map((row) => ({ document: JSON.parse(row.document) as AnyDocument, revision: row.published_revision }));
 }

@@ -2,7 +2,7 @@ import type { MikroORM, SqlEntityManager } from '@mikro-orm/sql';
 import type { AnyDocument } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import { as, asAll, type DocumentSource } from '../source.ts';
-import type { CommittedReader, Listed, Store, Version, Where } from '../store.ts';
+import type { CommittedReader, Listed, Page, Store, Version, Where } from '../store.ts';
 import { Unit } from '../unit.ts';
 import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
 import { listed, type Sql, sqlOf, sqlSource } from './source.ts';
@@ -53,7 +53,7 @@ export function sqlStore(orm: MikroORM, options: { now?: () => number } = {}): S
       ...reader(source.own),
       revisionOf: async (id) =>
         (await sql.selectFrom('entities').select('published_revision').where('id', '=', id).executeTakeFirst())?.published_revision ?? 0,
-      listed: async <K extends Kind>(kind: K, where: Where = {}) => (await listed(sql, kind, where)) as unknown as Listed<K>[],
+      listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) => (await listed(sql, kind, where, page)) as unknown as Listed<K>[],
       history: (id) => history(sql, id),
     },
     known: reader(source.known),
