@@ -58,6 +58,17 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
   const joinOf = (s: Session): number => s.interest?.join?.generation ?? 0;
   const isComplete = (s: Session): boolean => s.interest !== undefined && s.drained >= joinOf(s);
 
+  const beginAgain = (facts: object, why: string): void => {
+    log.warn(facts, why);
+    session = begin();
+    heard = o.now();
+  };
+  /**
+   * What was on its way when a connection broke comes again later than its place, or not at all if what came after it is acknowledged: a receipt
+   * would claim what never came. Only a consumer made anew restores the order; until it has, the kernel goes on enforcing what it holds.
+   */
+  const onGap = (): void => beginAgain({ revision: session.highest }, 'messages were lost on the way: asking for everything again');
+
   const problem = (sentence: string) => (error: Error): void => log.warn({ error: error.message }, sentence);
 
   const take = (delivery: Delivery, from: 'node' | 'join'): void => {
@@ -96,7 +107,7 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
   };
   const settleJoin = async (): Promise<void> => {
     if (session.interest !== undefined && !isComplete(session)) {
-      joining ??= bus.consume({ stream: 'STATE', durable: joinConsumer(node), batch: 256, onBatch: handler('join'), onProblem: problem('the join consumer cannot be read yet') });
+      joining ??= bus.consume({ stream: 'STATE', durable: joinConsumer(node), batch: 256, onGap, onBatch: handler('join'), onProblem: problem('the join consumer cannot be read yet') });
       await joining.catch((error: unknown) => {
         joining = undefined;
         throw error;
@@ -110,15 +121,13 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
   };
   const hello = async (): Promise<void> => {
     if (bus.connected && session.interest !== undefined && o.now() - heard > silence) {
-      log.warn({ silentMs: o.now() - heard }, 'no word from the state stream: asking for everything again');
-      session = begin();
-      heard = o.now();
+      beginAgain({ silentMs: o.now() - heard }, 'no word from the state stream: asking for everything again');
     }
     if (session.interest !== undefined) return;
     const body = { node, session: session.id, at: new Date(o.now()).toISOString() };
     await bus.publish(observationSubject(node, helloTopic), new TextEncoder().encode(JSON.stringify(body))).catch((error: Error) => log.warn({ error: error.message }, 'hello was not heard; it is repeated'));
   };
-  const states = await bus.consume({ stream: 'STATE', durable: nodeConsumer(node), batch: 256, onBatch: handler('node'), onProblem: problem('the state stream cannot be read yet') });
+  const states = await bus.consume({ stream: 'STATE', durable: nodeConsumer(node), batch: 256, onGap, onBatch: handler('node'), onProblem: problem('the state stream cannot be read yet') });
   await hello();
   const timer = setInterval(() => void hello(), helloEvery);
   return {
