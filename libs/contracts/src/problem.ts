@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limits } from './limits.ts';
 
 /**
  * Why something was refused, for the person who has to mend it: a stable code, one sentence, the field, the fix.
@@ -24,13 +25,35 @@ export function fieldPath(path: readonly PropertyKey[]): string {
   );
 }
 
-const shorten = (text: string, most = 60): string => (text.length <= most ? text : `${text.slice(0, most)}… (${text.length} characters)`);
+/** Characters of somebody's text that a message repeats. */
+const most = 60;
+const shorten = (text: string): string => (text.length <= most ? text : `${text.slice(0, most)}… (${text.length} characters)`);
+
+/** A path is somebody's text too, where a key of his is in it. */
+const placeOf = (path: readonly PropertyKey[]): string => fieldPath(path.map((part) => (typeof part === 'string' && part.length > limits.tagKeyLength ? shorten(part) : part)));
+
+/** JSON that ends soon after `room` characters, and so at that depth: what it is given may be nested as deep as its body is long. */
+function brief(value: unknown, room: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, Math.max(0, room) + 1));
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? String(value);
+  const list = Array.isArray(value);
+  let text = list ? '[' : '{';
+  for (const [key, item] of Object.entries(value)) {
+    if (text.length > room) break;
+    text += `${text.length > 1 ? ',' : ''}${list ? '' : `${brief(key, room)}:`}`;
+    text += brief(item, room - text.length);
+  }
+  return text + (list ? ']' : '}');
+}
 
 /** The value at a path, as a short text for a message; never the whole of a large one. */
 function shown(body: unknown, path: readonly PropertyKey[]): string {
   let value: unknown = body;
-  for (const part of path) value = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[part] : undefined;
-  return value === undefined ? 'nothing' : shorten(JSON.stringify(value) ?? String(value));
+  for (const part of path) value = typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as Record<PropertyKey, unknown>)[part] : undefined;
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'string') return shorten(JSON.stringify(value));
+  const text = brief(value, most);
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -39,12 +62,12 @@ const kindNames: Record<string, string> = { int: 'a whole number', number: 'a nu
 
 /** Says of one schema issue what is wrong and how to mend it. */
 function explain(issue: Issue, body: unknown): Problem {
-  const at = fieldPath(issue.path);
+  const at = placeOf(issue.path);
   const it = at === '' ? 'the body' : `"${at}"`;
   switch (issue.code) {
     case 'unrecognized_keys': {
       const key = issue.keys[0] ?? '';
-      const field = fieldPath([...issue.path, shorten(key)]);
+      const field = placeOf([...issue.path, shorten(key)]);
       return problem('unknown-field', field, `"${field}" is not a field that is known here.`, `Remove "${shorten(key)}" or correct its spelling.`);
     }
     case 'invalid_type': {

@@ -34,6 +34,11 @@ export const statePattern = (s: Partial<StateSubject>): string =>
 /** Topology's heartbeat through CHANGES: whoever has received it has received all that came before it. */
 export const barrierSubject: string = stateSubject({ domain: none, project: none, environment: none, noun: 'barrier', parent: none, id: 'all' });
 
+/**
+ * What stands for a scope in the subject of an outcome: itself where it could be a name. A server stores an intent whatever its tokens are; published
+ * back, `*` and `>` would be wildcards, and a token as long as a line may be would not fit into a line with more around it.
+ */
+export const outcomeToken = (token: string): string => (/^[A-Za-z0-9_-]{1,63}$/.test(token) ? token : '_invalid');
 export const outcomeSubject = (domain: string, project: string, intentId: string): string => join('osier.outcome', domain, project, intentId);
 export const receiptSubject = (node: string): string => join('osier.receipt', node);
 export const flowSubject = (domain: string, project: string, node: string): string => join('osier.flow', domain, project, node);

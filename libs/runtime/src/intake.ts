@@ -7,7 +7,7 @@ import { attributes, spans } from '@osier/telemetry/names';
 import { inSpan } from '@osier/telemetry/trace';
 import type { Work } from './batch.ts';
 import { type AnyDefinition, handlerContext, NeedsCatchUp, type Surroundings } from './context.ts';
-import { intentKey, readIntent, type Received } from './intent.ts';
+import { identify, intentKey, readIntent, type Received } from './intent.ts';
 import { refuse, settle } from './settle.ts';
 
 type AnyHandler = (intent: Intent, context: HandlerContext) => Promise<Decision>;
@@ -54,12 +54,12 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
 
   return {
     key: (delivery) => {
-      const received = readIntent(delivery);
+      const received = identify(delivery);
       return received ? intentKey(received.scope, received.id) : delivery.subject;
     },
     one,
     giveUp: async (unit, delivery) => {
-      const received = readIntent(delivery);
+      const received = identify(delivery);
       if (received && !(await unit.seen(intentKey(received.scope, received.id)))) await refuse(unit, received, internalError, around);
     },
     done: (delivery) => delivery.ack(),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { limits } from '@osier/contracts/limits';
-import { intentId, readIntent } from './intent.ts';
+import { intentIdOf } from '@osier/contracts/envelope';
+import { identify, intentKey, readIntent } from './intent.ts';
 
 const message = (subject: string, body: unknown, headers: Record<string, string> = { 'ce-id': 'x' }) =>
   ({ subject, sequence: 7, headers, data: typeof body === 'string' ? new TextEncoder().encode(body) : body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body)) });
@@ -16,7 +17,7 @@ describe('the id of an intent', () => {
     ['one that would match others', { 'ce-id': '>' }, 'seq-7'],
     ['one that is too long', { 'ce-id': 'a'.repeat(129) }, 'seq-7'],
     ["another's sequence", { 'ce-id': 'seq-3' }, 'seq-7'],
-  ] as [string, Record<string, string>, string][])('%s', (_what, headers, id) => expect(intentId(headers, 7)).toBe(id));
+  ] as [string, Record<string, string>, string][])('%s', (_what, headers, id) => expect(intentIdOf(headers['ce-id'], 7)).toBe(id));
 });
 
 describe('an intent that is valid in itself', () => {
@@ -52,5 +53,23 @@ describe('an intent that is not', () => {
     expect(received.content.problem.reason).toMatch(/\.$/);
     expect(received.content.problem.fix).toMatch(/\.$/);
     expect(JSON.stringify(received.content.problem).length).toBeLessThan(500);
+  });
+});
+
+describe('whatever a tenant sends', () => {
+  it('is refused in words, however deep it is', () => {
+    for (const body of ['['.repeat(100_000) + ']'.repeat(100_000), `{"name":"main","spec":${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}}`]) {
+      const received = readIntent(message(`${place}.network.apply.ci`, body));
+      expect(received?.content).toMatchObject({ ok: false, problem: { code: expect.stringMatching(/wrong-type|unknown-field|missing-field/) } });
+    }
+  });
+  it('is known by its subject and headers alone', () => {
+    const { data: _, ...delivery } = message(`${place}.network.apply.ci`, '');
+    expect(identify(delivery)).toEqual({ id: 'x', name: 'network.apply', credential: 'ci', scope: { domain: 'acme', project: 'shop', environment: 'staging' }, traceparent: undefined });
+  });
+  it('has a key of its own: no two scopes make the same', () => {
+    const key = (domain: string, project: string): string => intentKey({ domain, project }, 'x');
+    expect(key('acme', 'shop')).toBe('acme/shop/x');
+    expect(key('acme/shop', 'a')).not.toBe(key('acme', 'shop/a'));
   });
 });

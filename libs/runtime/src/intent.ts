@@ -6,7 +6,7 @@ import type { Level, Service } from '@osier/contracts/kinds';
 import { limits } from '@osier/contracts/limits';
 import { nameSchema, none } from '@osier/contracts/names';
 import { parse, type Problem, problem } from '@osier/contracts/problem';
-import { parseIntentSubject } from '@osier/contracts/subjects';
+import { outcomeToken, parseIntentSubject } from '@osier/contracts/subjects';
 import type { Intent } from '@osier/domain/decision';
 
 /** An intent as it came: either whole and valid in itself, or what is wrong with it. Both are concluded with one outcome. */
@@ -23,8 +23,8 @@ export interface Received {
 export const serviceCredential = (service: Service): string => `osier-${service}`;
 const isServiceCredential = (credential: string): boolean => credential.startsWith('osier-');
 
-/** Ids are unique within a project: no tenant can use up another's. */
-export const intentKey = (scope: Pick<Scope, 'domain' | 'project'>, id: string): string => `${scope.domain}/${scope.project}/${id}`;
+/** Ids are unique within a project: no tenant can use up another's. As in the subject of the outcome, all that is no project counts as one. */
+export const intentKey = (scope: Pick<Scope, 'domain' | 'project'>, id: string): string => `${outcomeToken(scope.domain)}/${outcomeToken(scope.project)}/${id}`;
 
 const levels: Record<Level, readonly (keyof Scope)[]> = { platform: [], domain: ['domain'], project: ['domain', 'project'], environment: ['domain', 'project', 'environment'] };
 
@@ -67,15 +67,21 @@ function read(declaration: IntentDeclaration | undefined, name: string, scope: S
   return wrong ? { ok: false, problem: wrong } : readBody(declaration, data);
 }
 
-/** Undefined for a subject that is no intent's; the filters of the consumer let none through. */
-export function readIntent(delivery: Pick<Delivery, 'subject' | 'sequence' | 'headers' | 'data'>): Received | undefined {
+/** Which intent a delivery is, without a look at its body. Undefined for a subject that is no intent's; the filters of the consumer let none through. */
+export function identify(delivery: Pick<Delivery, 'subject' | 'sequence' | 'headers'>): Omit<Received, 'content'> | undefined {
   const subject = parseIntentSubject(delivery.subject);
   if (!subject) return undefined;
   const { domain, project, environment, credential } = subject;
-  const scope = { domain, project, environment };
-  const name = intentName(subject);
-  const id = intentIdOf(delivery.headers[headers.id], delivery.sequence);
+  return {
+    id: intentIdOf(delivery.headers[headers.id], delivery.sequence), name: intentName(subject), scope: { domain, project, environment }, credential,
+    traceparent: delivery.headers[headers.traceparent],
+  };
+}
+
+export function readIntent(delivery: Pick<Delivery, 'subject' | 'sequence' | 'headers' | 'data'>): Received | undefined {
+  const about = identify(delivery);
+  if (!about) return undefined;
+  const { id, name, scope, credential } = about;
   const body = read(intentDeclaration(name), name, scope, credential, delivery.data);
-  const content = body.ok ? { ok: true as const, intent: { id, name: name as IntentName, scope, credential, body: body.value } as Intent } : body;
-  return { id, name, scope, credential, traceparent: delivery.headers[headers.traceparent], content };
+  return { ...about, content: body.ok ? { ok: true, intent: { id, name: name as IntentName, scope, credential, body: body.value } as Intent } : body };
 }

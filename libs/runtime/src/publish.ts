@@ -3,7 +3,7 @@ import type { AnyDocument } from '@osier/contracts/document';
 import { eventType, headers } from '@osier/contracts/envelope';
 import type { Service } from '@osier/contracts/kinds';
 import type { Outcome } from '@osier/contracts/outcome';
-import { documentSubject, intentSubject, outcomeSubject } from '@osier/contracts/subjects';
+import { documentSubject, intentSubject, outcomeSubject, outcomeToken } from '@osier/contracts/subjects';
 import type { ChildIntent } from '@osier/domain/decision';
 import type { Outgoing } from '@osier/store/store';
 import { attributes, spans } from '@osier/telemetry/names';
@@ -83,7 +83,7 @@ export async function publishOutcome(bus: Bus, service: Service, item: Extract<O
   const outcome = completeOutcome(item.open.outcome, revisions);
   const headersOf = envelope(service, outcome.intentId, `io.osier.outcome.${outcome.result}`, outcome.at, traceparent);
   try {
-    await bus.publish(outcomeSubject(scope.domain, scope.project, outcome.intentId), encode(outcome), { headers: headersOf, expectedLastSubjectSequence: 0 });
+    await bus.publish(outcomeSubject(outcomeToken(scope.domain), outcomeToken(scope.project), outcome.intentId), encode(outcome), { headers: headersOf, expectedLastSubjectSequence: 0 });
   } catch (error) {
     if (!(error instanceof WrongLastSequence)) throw error;
   }

@@ -3,8 +3,9 @@ import type { Bus, Message } from '@osier/bus/bus';
 import { type MemoryBroker, memoryBroker } from '@osier/bus/memory';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import { type Kind, kinds } from '@osier/contracts/kinds';
+import { intentIdOf } from '@osier/contracts/envelope';
 import { type Outcome, outcomeSchema } from '@osier/contracts/outcome';
-import { documentSubject, intentSubject, outcomeSubject, parseIntentSubject, querySubject } from '@osier/contracts/subjects';
+import { documentSubject, intentSubject, outcomeSubject, outcomeToken, parseIntentSubject, querySubject } from '@osier/contracts/subjects';
 import type { StartCompanion } from '@osier/runtime/companion';
 import { serve } from '@osier/runtime/serve';
 import { type AnyDefinition, createService } from '@osier/runtime/service';
@@ -166,7 +167,7 @@ async function all(bus: Bus, stream: string): Promise<Message[]> {
 async function check(bus: Bus, stores: ReadonlyMap<string, Store>): Promise<void> {
   const wished = new Set((await all(bus, 'INTENTS')).map((message) => {
     const scope = parseIntentSubject(message.subject);
-    return outcomeSubject(scope?.domain ?? '', scope?.project ?? '', message.headers['ce-id'] || `seq-${message.sequence}`);
+    return outcomeSubject(outcomeToken(scope?.domain ?? ''), outcomeToken(scope?.project ?? ''), intentIdOf(message.headers['ce-id'], message.sequence));
   }));
   const concluded = (await all(bus, 'OUTCOMES')).map((message) => message.subject);
   const twice = concluded.filter((subject, index) => concluded.indexOf(subject) !== index);
