@@ -1,3 +1,4 @@
+import type { IsolationLevel } from '@mikro-orm/core';
 import type { MikroORM, SqlEntityManager } from '@mikro-orm/sql';
 import type { AnyDocument } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
@@ -27,15 +28,38 @@ async function history(sql: Sql, id: string): Promise<Version[]> {
   }));
 }
 
+export interface SqlStoreOptions {
+  readonly now?: () => number;
+  /** Runs every use of the database: to say in the store's terms what went wrong. */
+  readonly guard?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** For databases that let several in at a time. */
+  readonly isolation?: `${IsolationLevel}`;
+}
+
+/** The same object, each of its methods run by `guard`. */
+function guarded<T extends object>(target: T, guard: NonNullable<SqlStoreOptions['guard']>): T {
+  const methods = Object.entries(target).map(([name, value]) =>
+    [name, typeof value === 'function' ? (...args: unknown[]) => guard(() => (value as (...args: unknown[]) => Promise<unknown>)(...args)) : value]);
+  return Object.fromEntries(methods) as T;
+}
+
 /** The store over any SQL database that MikroORM speaks; opened and migrated by the folder of its driver. */
-export function sqlStore(orm: MikroORM, options: { now?: () => number } = {}): Store {
+export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const now = options.now ?? Date.now;
+  const guard = options.guard ?? ((work) => work());
   const em = orm.em.fork() as SqlEntityManager;
   const sql = sqlOf(em);
   const source = sqlSource(sql);
-  const transactional = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager)));
-
-  return {
+  const isolation = options.isolation ? { isolationLevel: options.isolation as IsolationLevel } : {};
+  const transactional = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager)), isolation);
+  const read: CommittedReader = {
+    ...reader(source.own),
+    revisionOf: async (id) =>
+      (await sql.selectFrom('entities').select('published_revision').where('id', '=', id).executeTakeFirst())?.published_revision ?? 0,
+    listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) => (await listed(sql, kind, where, page)) as unknown as Listed<K>[],
+    history: (id) => history(sql, id),
+  };
+  const store: Omit<Store, 'read' | 'known' | 'close'> = {
     transaction: (work) =>
       transactional(async (inner) => {
         const unit = new Unit(sqlSource(inner));
@@ -49,17 +73,9 @@ export function sqlStore(orm: MikroORM, options: { now?: () => number } = {}): S
     },
     republishAll: () => transactional(enqueueAll),
     pruneInbox: async (before) => void (await sql.deleteFrom('inbox').where('at', '<', before).execute()),
-    read: {
-      ...reader(source.own),
-      revisionOf: async (id) =>
-        (await sql.selectFrom('entities').select('published_revision').where('id', '=', id).executeTakeFirst())?.published_revision ?? 0,
-      listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) => (await listed(sql, kind, where, page)) as unknown as Listed<K>[],
-      history: (id) => history(sql, id),
-    },
-    known: reader(source.known),
     mark: (name) => source.mark(name),
     setMark: async (name, value) =>
       void (await sql.insertInto('marks').values({ name, value }).onConflict((on) => on.column('name').doUpdateSet({ value })).execute()),
-    close: () => orm.close(),
   };
+  return { ...guarded(store, guard), read: guarded(read, guard), known: guarded(reader(source.known), guard), close: () => orm.close() };
 }

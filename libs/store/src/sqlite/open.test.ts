@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { network, scope, storeContract } from '../contract.ts';
-import { NewerSchema, openSqlite } from './open.ts';
+import { NewerSchema } from '../schema.ts';
+import { openSqlite, tables } from './open.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'osier-store-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -46,7 +47,6 @@ describe('a database file', () => {
 
   it('has the tables that the code declares', async () => {
     const { MikroORM, NodeSqliteDialect, SqliteDriver } = await import('@mikro-orm/sql');
-    const { tables } = await import('../sql/tables.ts');
     const file = newFile();
     await (await openSqlite({ file })).close();
     const orm = await MikroORM.init({ driver: SqliteDriver, dbName: file, driverOptions: new NodeSqliteDialect(file), entities: tables });

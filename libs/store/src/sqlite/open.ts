@@ -1,26 +1,15 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, NodeSqliteDialect, SqliteDriver } from '@mikro-orm/sql';
+import { migrate } from '../schema.ts';
 import { sqlStore } from '../sql/store.ts';
-import { tables } from '../sql/tables.ts';
+import { defineTables } from '../sql/tables.ts';
 import type { Store } from '../store.ts';
 import { Initial } from './migrations/0001-initial.ts';
 
 /** In the order in which they run; a name once released never changes. */
 const migrations = [{ name: '0001-initial', class: Initial }];
-
-/** The database was written by a newer Osier than this one. */
-export class NewerSchema extends Error {
-  override readonly name = 'NewerSchema';
-  readonly code = 'newer-schema';
-  readonly reason: string;
-  readonly path: string;
-  readonly fix = 'Run the version of Osier that wrote it, or restore a backup from before the upgrade.';
-  constructor(file: string, unknown: readonly string[]) {
-    super(`The database ${file} has a newer schema than this version of Osier knows (${unknown.join(', ')}).`);
-    this.reason = this.message;
-    this.path = file;
-  }
-}
+/** SQLite's integers have 64 bits, and its texts are ordered by their bytes. */
+export const tables = [...defineTables({ whole: 'integer' })];
 
 /**
  * Opens a service's database, making or migrating it. WAL, and a commit is on the disk when it returns (`synchronous=FULL`,
@@ -39,12 +28,11 @@ export async function openSqlite(options: { file: string; now?: () => number }):
   });
   const connection = orm.em.getConnection();
   for (const pragma of ['journal_mode = wal', 'synchronous = full', 'busy_timeout = 5000']) await connection.execute(`pragma ${pragma}`);
-  const known = new Set(migrations.map((m) => m.name));
-  const unknown = (await orm.migrator.getExecuted()).map((m) => m.name).filter((name) => !known.has(name));
-  if (unknown.length > 0) {
+  try {
+    await migrate(orm, migrations, options.file);
+  } catch (error) {
     await orm.close();
-    throw new NewerSchema(options.file, unknown);
+    throw error;
   }
-  await orm.migrator.up();
   return sqlStore(orm, options.now ? { now: options.now } : {});
 }

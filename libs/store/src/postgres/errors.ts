@@ -1,0 +1,44 @@
+import { StoreUnavailable } from '../unavailable.ts';
+
+/** It will not get better by waiting: the address, the login or the rights are wrong. */
+export class DatabaseRefused extends Error {
+  override readonly name = 'DatabaseRefused';
+  readonly code = 'database-refused';
+  readonly fix: string;
+  constructor(message: string, fix: string) {
+    super(message);
+    this.fix = fix;
+  }
+}
+
+/** Classes of SQLSTATE that are about the statement or its data (https://www.postgresql.org/docs/current/errcodes-appendix.html); all others are about the server. */
+const aboutTheStatement = new Set(['02', '0A', '0Z', '20', '21', '22', '23', '24', '26', '34', '38', '39', '3B', '3F', '42', '44', '54', 'P0']);
+const ofTheNetwork = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT', 'EACCES']);
+/** What the driver says without a code when a connection goes, or does not come. */
+const ofTheDriver = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Query read timeout)/;
+
+const sqlState = (error: Error): string | undefined => {
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  return typeof code === 'string' && typeof severity === 'string' && code.length === 5 ? code : undefined;
+};
+
+/** The same error, or StoreUnavailable where the database and not what was asked of it is the reason. */
+export function translated(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof StoreUnavailable) return error;
+  const state = sqlState(error);
+  if (state !== undefined) return aboutTheStatement.has(state.slice(0, 2)) ? error : new StoreUnavailable(`PostgreSQL: ${error.message} (${state})`, { cause: error });
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  const gone = (code !== undefined && syscall !== undefined && ofTheNetwork.has(code)) || ofTheDriver.test(error.message);
+  return gone ? new StoreUnavailable(`PostgreSQL cannot be reached: ${error.message || code}`, { cause: error }) : error;
+}
+
+/** At the start there is nothing to protect yet: what a person has to mend is said at once. */
+export function refusal(error: unknown, database: string): DatabaseRefused | undefined {
+  const cause = error instanceof StoreUnavailable ? error.cause : error;
+  const state = cause instanceof Error ? sqlState(cause) : undefined;
+  const reason = `PostgreSQL refuses ${database}: ${cause instanceof Error ? cause.message : String(cause)}`;
+  if (state?.startsWith('28')) return new DatabaseRefused(reason, 'Correct the user in OSIER_DATABASE_URL, or its password there or in the file that PGPASSFILE names.');
+  if (state === '3D000') return new DatabaseRefused(reason, 'Create the database, or name another one in OSIER_DATABASE_URL.');
+  if (state === '42501') return new DatabaseRefused(reason, 'Grant the user CREATE on the database, or create the schema with the user as its owner.');
+  return undefined;
+}
