@@ -57,6 +57,8 @@ export interface StreamState {
   readonly firstSequence: number;
   readonly lastSequence: number;
   readonly messages: number;
+  /** Made to replace one that was lost: what it is to hold has to be published again first. */
+  readonly rebuilt: boolean;
 }
 
 export interface ConsumerState { readonly name: string; readonly filters: readonly string[]; readonly pending: number; readonly ackPending: number; readonly deliveredStreamSequence: number; readonly metadata: Readonly<Record<string, string>> }
@@ -111,8 +113,13 @@ export interface Bus {
    */
   read(o: { stream: string; filters?: readonly string[]; from?: From; follow?: boolean; signal?: AbortSignal }): AsyncIterable<Message>;
 
-  /** Makes the streams of the contracts where they are missing, and brings their settings up to date. Keeps what is in them. */
-  ensureStreams(): Promise<void>;
+  /**
+   * Makes the streams of the contracts where they are missing, and brings their settings up to date. Keeps what is in them. A stream that is made and is
+   * named in `after` begins after that sequence, and says that it is `rebuilt`; a mirror has its origin's sequences.
+   */
+  ensureStreams(after?: Readonly<Record<string, number>>): Promise<void>;
+  /** With all that is in it, and its consumers. One that is not there is no error. */
+  deleteStream(name: string): Promise<void>;
   ensureConsumer(durable: string, declaration: ConsumerDeclaration): Promise<void>;
   consumer(stream: string, durable: string): Promise<ConsumerState | undefined>;
   consumers(stream: string): Promise<ConsumerState[]>;
@@ -124,5 +131,7 @@ export interface Bus {
   respond(pattern: string, queue: string, answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array; headers?: Headers }>): Promise<{ stop(): Promise<void> }>;
 
   readonly connected: boolean;
+  /** Counts the connections: another number means that the server may be another, or have come back with less than it had. */
+  readonly session: number;
   close(): Promise<void>;
 }

@@ -113,6 +113,15 @@ export function busContract(title: string, open: () => Promise<BusUnderTest>): v
       });
     });
 
+    describe('AUDIT', () => {
+      it('keeps what was added to it, whoever wants it gone', async () => {
+        const subject = `osier.audit.${scope().domain}`;
+        const { sequence } = await put(subject, 'who did it');
+        for (const what of [subject, '>']) await expect(bus.purge('AUDIT', what)).rejects.toBeInstanceOf(BusRefused);
+        expect(await bus.last('AUDIT', subject)).toMatchObject({ sequence });
+      });
+    });
+
     consumingContract(() => bus, () => under);
 
     describe('read', () => {

@@ -46,7 +46,8 @@ export async function connectBus(o: ConnectOptions): Promise<Bus> {
       };
     },
     read: (request) => readStream(connection, consumers, streams, request, o.inboxPrefix),
-    ensureStreams: () => streams.ensure(),
+    ensureStreams: (after) => streams.ensure(after),
+    deleteStream: (name) => streams.remove(name),
     ensureConsumer: (durable, declaration) => consumers.ensure(durable, declaration, false),
     consumer: (stream, durable) => consumers.state(stream, durable),
     consumers: (stream) => consumers.list(stream),
@@ -55,6 +56,7 @@ export async function connectBus(o: ConnectOptions): Promise<Bus> {
     request: (subject, data, options = {}) => request(connection, subject, data, options),
     respond: async (pattern, queue, answer) => respond(connection, pattern, queue, answer),
     get connected() { return connection.connected(); },
+    get session() { return connection.session(); },
     close: async () => {
       await Promise.all([...consumptions].map((consumption) => consumption.stop()));
       await connection.close();

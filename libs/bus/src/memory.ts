@@ -58,18 +58,20 @@ class Broker {
   get lost(): AbortSignal {
     return this.#loss.signal;
   }
+  session = 1;
   turn(up: boolean): void {
     this.up = up;
+    if (!up) this.session++;
     if (up) this.#loss = new AbortController();
     else this.#loss.abort();
   }
   check(): void {
     if (!this.up) throw new BusUnavailable('the broker is stopped');
   }
-  ensureStreams(): void {
+  ensureStreams(after: Readonly<Record<string, number>> = {}): void {
     for (const declaration of Object.values<StreamDeclaration>(streams)) {
       if (this.streams.has(declaration.name)) continue;
-      const made = new MemoryStream(declaration, `incarnation-${++this.#made}`, this.timing.now);
+      const made = new MemoryStream(declaration, `incarnation-${++this.#made}`, this.timing.now, after[declaration.name]);
       this.streams.set(declaration.name, made);
       const origin = declaration.mirrorOf === undefined ? undefined : this.streams.get(declaration.mirrorOf);
       if (origin === undefined) continue;
@@ -154,7 +156,8 @@ function connectMemory(broker: Broker): Bus {
       };
     },
     read: (request) => read(broker, closing.signal, request),
-    ensureStreams: async () => (open(), broker.ensureStreams()),
+    ensureStreams: async (after) => (open(), broker.ensureStreams(after)),
+    deleteStream: async (name) => (open(), broker.deleteStream(name)),
     ensureConsumer: async (name, declaration) => (open(), broker.ensureConsumer(name, declaration)),
     consumer: async (stream, name) => broker.stream(stream).consumers.get(name)?.state(),
     consumers: async (stream) => [...broker.stream(stream).consumers.values()].map((c) => c.state()),
@@ -167,6 +170,7 @@ function connectMemory(broker: Broker): Bus {
       return { stop: async () => void broker.responders.delete(responder) };
     },
     get connected() { return broker.up && !closing.signal.aborted; },
+    get session() { return broker.session; },
     close: async () => {
       await Promise.all([...consumptions].map((consumption) => consumption.stop()));
       closing.abort();

@@ -11,6 +11,8 @@ export const headers = {
   contentType: 'content-type',
   traceparent: 'traceparent',
   tracestate: 'tracestate',
+  /** The id of the dead letter that this intent is the repeat of. */
+  retryOf: 'osier-retry-of',
   /** De-duplication of JetStream itself, inside the stream's window. */
   messageId: 'Nats-Msg-Id',
   expectedLastSubjectSequence: 'Nats-Expected-Last-Subject-Sequence',

@@ -12,12 +12,17 @@ export interface StreamDeclaration {
   readonly mirrorOf?: string;
   readonly maxMessageBytes?: number;
   readonly maxBytes?: number;
+  /** The server refuses to delete or purge what is in it, whoever asks. */
+  readonly appendOnly?: boolean;
 }
 export const streams = {
   INTENTS: { name: 'INTENTS', subjects: catalogue.map((i) => intentPattern(i.noun, i.verb)), maxAge: 30 * day },
   CHANGES: { name: 'CHANGES', subjects: ['osier.state.>'], maxAge: 7 * day },
   STATE: { name: 'STATE', subjects: [], maxAge: 0, maxPerSubject: 1, mirrorOf: 'CHANGES' },
   OUTCOMES: { name: 'OUTCOMES', subjects: ['osier.outcome.>'], maxAge: 30 * day },
+  DEAD: { name: 'DEAD', subjects: ['osier.dead.*.*.*'], maxAge: 90 * day },
+  // A limit for each subject, which is a credential: whoever knocks all day pushes out what is said of himself, and of no other.
+  AUDIT: { name: 'AUDIT', subjects: ['osier.audit.*'], maxAge: 90 * day, maxPerSubject: 20_000, appendOnly: true },
   RECEIPTS: { name: 'RECEIPTS', subjects: ['osier.receipt.*'], maxAge: 0, maxPerSubject: 1 },
   FLOWS: { name: 'FLOWS', subjects: ['osier.flow.>'], maxAge: day, maxBytes: 512 * 1024 * 1024 },
   OBSERVATIONS: { name: 'OBSERVATIONS', subjects: ['osier.observation.>'], maxAge: day, maxBytes: 128 * 1024 * 1024 },

@@ -21,6 +21,8 @@ export interface ConnectOptions {
 export interface Connection {
   readonly nats: NatsConnection;
   readonly connected: () => boolean;
+  /** Counts up with each connection that is made. */
+  readonly session: () => number;
   /** The connection once it stands; BusUnavailable if it does not in time. */
   ready(timeoutMs?: number): Promise<NatsConnection>;
   /** Aborts whatever waits on the connection that is now lost. */
@@ -37,6 +39,7 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
   const nats = await first(o);
   const target = `${o.url} as ${o.user}`;
   let up = true;
+  let session = 1;
   let loss = new AbortController();
   const waiting = new Set<() => void>();
   const say = (state: 'connected' | 'disconnected' | 'error', reason: string): void => o.onStatus?.({ state, reason });
@@ -44,6 +47,7 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
   const follow = (status: Status): void => {
     if (status.type === 'disconnect') {
       up = false;
+      session++;
       loss.abort();
       say('disconnected', `lost ${target}`);
     } else if (status.type === 'reconnect') {
@@ -64,6 +68,7 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
   return {
     nats,
     connected: () => up && !nats.isClosed(),
+    session: () => session,
     lost: () => loss.signal,
     ready: async (timeoutMs = defaultReadyTimeout) => {
       if (nats.isClosed()) throw new BusUnavailable(`the connection to ${o.url} was closed`);

@@ -5,6 +5,7 @@ import { type Api, apiCodes, hasCode } from './api.ts';
 
 const nanos = (ms: number): number => ms * 1_000_000;
 const incarnationKey = 'osier-incarnation';
+const rebuiltKey = 'osier-rebuilt';
 
 /**
  * The shortest window that the server takes. De-duplication counts over the whole stream, so within a longer one whoever guessed an id could make
@@ -27,6 +28,7 @@ export function streamConfig(d: StreamDeclaration): Record<string, unknown> {
     max_bytes: d.maxBytes ?? -1,
     max_msg_size: d.maxMessageBytes ?? -1,
     max_msgs_per_subject: d.maxPerSubject ?? -1,
+    ...(d.appendOnly === true ? { deny_delete: true, deny_purge: true } : {}),
     ...(republished[d.name] === undefined ? {} : { republish: republished[d.name] }),
     ...(d.mirrorOf === undefined
       ? { subjects: d.subjects, duplicate_window: nanos(duplicateWindowMs) }
@@ -40,7 +42,8 @@ interface StreamInfo {
   readonly state: { readonly first_seq: number; readonly last_seq: number; readonly messages: number };
 }
 export interface Streams {
-  ensure(): Promise<void>;
+  ensure(after?: Readonly<Record<string, number>>): Promise<void>;
+  remove(name: string): Promise<void>;
   state(name: string): Promise<StreamState | undefined>;
   purge(stream: string, subject: string): Promise<void>;
 }
@@ -54,12 +57,15 @@ export function streamsOf(api: Api): Streams {
       throw error;
     }
   };
-  const ensureOne = async (d: StreamDeclaration): Promise<void> => {
+  const ensureOne = async (d: StreamDeclaration, after: number | undefined): Promise<void> => {
     const wanted = streamConfig(d);
     let found = await info(d.name);
     if (found === undefined) {
       try {
-        await api(`STREAM.CREATE.${d.name}`, { ...wanted, metadata: { [incarnationKey]: randomUUID() } });
+        await api(`STREAM.CREATE.${d.name}`, {
+          ...wanted, metadata: { [incarnationKey]: randomUUID(), ...(after === undefined ? {} : { [rebuiltKey]: 'yes' }) },
+          ...(after === undefined || d.mirrorOf !== undefined ? {} : { first_seq: after + 1 }),
+        });
         return;
       } catch (error) {
         if (!hasCode(error, apiCodes.streamNameInUse)) throw error;
@@ -71,14 +77,22 @@ export function streamsOf(api: Api): Streams {
     if (changed) await api(`STREAM.UPDATE.${d.name}`, { ...config, ...wanted, metadata: config.metadata });
   };
   return {
-    ensure: async () => {
-      for (const declaration of Object.values<StreamDeclaration>(streams)) await ensureOne(declaration);
+    ensure: async (after = {}) => {
+      for (const declaration of Object.values<StreamDeclaration>(streams)) await ensureOne(declaration, after[declaration.name]);
+    },
+    remove: async (name) => {
+      try {
+        await api(`STREAM.DELETE.${name}`);
+      } catch (error) {
+        if (!hasCode(error, apiCodes.streamNotFound)) throw error;
+      }
     },
     state: async (name) => {
       const found = await info(name);
       if (found === undefined) return undefined;
       const { first_seq: firstSequence, last_seq: lastSequence, messages } = found.state;
-      return { incarnation: found.config.metadata?.[incarnationKey] ?? found.created, firstSequence, lastSequence, messages };
+      const { metadata } = found.config;
+      return { incarnation: metadata?.[incarnationKey] ?? found.created, firstSequence, lastSequence, messages, rebuilt: metadata?.[rebuiltKey] !== undefined };
     },
     purge: async (stream, subject) => void (await api(`STREAM.PURGE.${stream}`, { filter: subject })),
   };

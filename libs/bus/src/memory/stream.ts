@@ -1,5 +1,5 @@
 import type { StreamDeclaration } from '@osier/contracts/streams';
-import { type Headers, type Message, type Published, type StreamState, WrongLastSequence } from '../bus.ts';
+import { BusRefused, type Headers, type Message, type Published, type StreamState, WrongLastSequence } from '../bus.ts';
 import { matches } from '../match.ts';
 import type { MemoryConsumer } from './consumer.ts';
 
@@ -13,14 +13,18 @@ export class MemoryStream {
   readonly readers = new Set<MemoryConsumer>();
   readonly mirrors: MemoryStream[] = [];
   readonly #incarnation: string;
+  readonly #rebuilt: boolean;
   readonly #now: () => number;
   #messages: Message[] = [];
   #lastSequence = 0;
   #lastOf = new Map<string, number>();
   #ids = new Map<string, { sequence: number; at: number }>();
 
-  constructor(declaration: StreamDeclaration, incarnation: string, now: () => number) {
+  /** `after`: the sequence before its first, where it replaces one that was lost. */
+  constructor(declaration: StreamDeclaration, incarnation: string, now: () => number, after?: number) {
     this.declaration = declaration;
+    this.#rebuilt = after !== undefined;
+    this.#lastSequence = declaration.mirrorOf === undefined ? (after ?? 0) : 0;
     this.#incarnation = incarnation;
     this.#now = now;
   }
@@ -60,7 +64,7 @@ export class MemoryStream {
   }
   state(): StreamState {
     const messages = this.messages();
-    return { incarnation: this.#incarnation, firstSequence: messages[0]?.sequence ?? this.#lastSequence + (this.#lastSequence === 0 ? 0 : 1), lastSequence: this.#lastSequence, messages: messages.length };
+    return { incarnation: this.#incarnation, firstSequence: messages[0]?.sequence ?? this.#lastSequence + (this.#lastSequence === 0 ? 0 : 1), lastSequence: this.#lastSequence, messages: messages.length, rebuilt: this.#rebuilt };
   }
   messages(): readonly Message[] {
     const { maxAge } = this.declaration;
@@ -90,6 +94,7 @@ export class MemoryStream {
     return low;
   }
   purge(filter: string): void {
+    if (this.declaration.appendOnly === true) throw new BusRefused(`nothing can be purged from ${this.name}`);
     this.#drop((m) => matches(filter, m.subject));
   }
   #drop(unwanted: (message: Message) => boolean): void {
