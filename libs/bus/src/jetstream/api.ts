@@ -18,6 +18,8 @@ export type Api = <T>(subject: string, body?: unknown) => Promise<T>;
 /** Milliseconds. */
 const apiTimeout = 5_000;
 const temporary = new Set([503, 408, 500]);
+/** What the stream's own settings forbid comes as a failure of the server, and stays so. */
+const forbidden = /not permitted/;
 
 export function jetStreamApi(ready: () => Promise<NatsConnection>): Api {
   return async <T>(subject: string, body?: unknown): Promise<T> => {
@@ -31,7 +33,7 @@ export function jetStreamApi(ready: () => Promise<NatsConnection>): Api {
     }
     if (answer.error === undefined) return answer;
     if (answer.error.err_code === apiCodes.consumerNotFound) throw new ConsumerMissing(`${subject}: there is no such consumer`);
-    if (temporary.has(answer.error.code)) throw new BusUnavailable(`${full}: ${answer.error.description ?? answer.error.code}`);
+    if (temporary.has(answer.error.code) && !forbidden.test(answer.error.description ?? '')) throw new BusUnavailable(`${full}: ${answer.error.description ?? answer.error.code}`);
     throw new JetStreamRefused(answer.error, full);
   };
 }
