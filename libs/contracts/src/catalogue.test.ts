@@ -52,6 +52,14 @@ describe('what a bad body is told', () => {
   });
 });
 
+describe('the name of a container\'s network namespace', () => {
+  const attached = (containerId: unknown) => parse(applySchema('endpoint'), { name: 'e', spec: { network: 'n', node: 'm', attachment: { containerId } } });
+  it.each(['.', '..', '../web', 'a/b', '/run/netns/web', '.hidden', '-x', 'a\0b', 'web\n', '', 'a'.repeat(129)])('is never %j, which could lead out of the folder of namespaces', (containerId) => {
+    expect(attached(containerId)).toMatchObject({ ok: false, problem: { path: 'spec.attachment.containerId' } });
+  });
+  it.each(['web', 'web-7d9f', 'a..b', '8f14e45fceea167a5a36dedd4bea2543'])('may be %j', (containerId) => expect(attached(containerId)).toMatchObject({ ok: true }));
+});
+
 describe('subjects', () => {
   const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
   it('are read as they were written', () => {

@@ -1,6 +1,6 @@
 /** The real kernel does what the contract says, and says clearly what it misses. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -59,6 +59,32 @@ describe('what openKernel misses it names with its fix', () => {
       renameSync(join(pinDir, 'v1', 'rules'), path);
       expect(() => openKernel({ pinDir })).toThrow(expect.objectContaining({ code: 'pins-incompatible', path, fix: expect.stringContaining(`rm -r ${pinDir}/v1`) }));
     } finally {
+      run('umount', pinDir);
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('a namespace that a workload may have: never the node\'s nor the agent\'s own, and nothing is made there', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'osier-ownnetns-'));
+    const pinDir = join(folder, 'bpf');
+    const names = ['n', 'w'].map((role) => `dpo${process.pid}${role}`);
+    for (const name of names) run('ip', 'netns', 'add', name);
+    ensureBpffs(pinDir);
+    const kernel = openKernel({ pinDir, netnsPath: `/run/netns/${names[0]}`, sizes: { conntrack: 64 } });
+    const veth = (netnsPath: string) => ({ hostName: 'osrown', netnsPath, peerName: 'osrpeer', mtu: 1450, mac: Uint8Array.of(2, 0, 0, 0, 0, 1), address: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1) });
+    try {
+      symlinkSync(`/run/netns/${names[0]}`, join(folder, 'node'));
+      symlinkSync(`/proc/${process.pid}/ns/net`, join(folder, 'machine'));
+      symlinkSync(`/run/netns/${names[1]}`, join(folder, 'workload'));
+      for (const path of [`/run/netns/${names[0]}`, join(folder, 'node'), '/proc/self/ns/net', `/proc/${process.pid}/ns/net`, join(folder, 'machine')]) {
+        expect(() => kernel.links.prepareVeth(veth(path))).toThrow(expect.objectContaining({ code: 'namespace-not-allowed', path }));
+      }
+      expect(kernel.links.list()).toEqual([]);
+      expect(kernel.links.prepareVeth(veth(join(folder, 'workload')))).toBeGreaterThan(0);
+      expect(run('ip', '-n', names[1] ?? '', '-br', 'link').toString()).toContain('osrpeer');
+    } finally {
+      kernel.close();
+      for (const name of names) run('ip', 'netns', 'del', name);
       run('umount', pinDir);
       rmSync(folder, { recursive: true });
     }

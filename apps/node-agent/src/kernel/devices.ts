@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type Kernel, KernelError, LINK_PREFIX } from '@osier/dataplane/kernel';
 import { mapped16 } from '@osier/domain/net/ipv4';
 import type { LocalEndpoint, NodeProgram, Pending } from '@osier/domain/reconcile/program';
@@ -11,6 +11,13 @@ export const vxlanName = `${LINK_PREFIX}vxlan`;
 
 /** A device name has 15 characters; 48 bits of the endpoint's id are enough to tell one node's endpoints apart. */
 export const hostNameOf = (endpointId: string): string => `${LINK_PREFIX}${createHash('sha256').update(endpointId).digest('hex').slice(0, 12)}`;
+
+/** A container's entry in the folder, and nothing beside or above it, whatever the contract lets through. */
+function namespaceOf(folder: string, containerId: string): string {
+  const path = join(folder, containerId);
+  if (basename(containerId) === containerId && dirname(path) === resolve(folder)) return path;
+  throw new KernelError('namespace-not-allowed', `"${containerId}" is not the name of a namespace in ${folder}`, path, 'Name the network namespace of the workload\'s own container.');
+}
 
 export interface DeviceOptions {
   /** Where the network namespaces of workloads are, by container id. */
@@ -39,7 +46,7 @@ export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
   /** What this process has gone over, by host name: the options as text. */
   const prepared = new Map<string, string>();
   const optionsOf = (e: LocalEndpoint) => ({
-    hostName: hostNameOf(e.id), netnsPath: join(o.netnsDir, e.containerId), peerName: e.interface, mtu, mac: macBytes(e.mac), address: mapped16(e.address),
+    hostName: hostNameOf(e.id), netnsPath: namespaceOf(o.netnsDir, e.containerId), peerName: e.interface, mtu, mac: macBytes(e.mac), address: mapped16(e.address),
   });
   const veths = () => new Map(kernel.links.list().filter((l) => l.kind === 'veth').map((l) => [l.name, l]));
   return {
@@ -52,15 +59,16 @@ export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
       const ifindexes = new Map<string, number>();
       const pending: Pending[] = [];
       for (const e of program.endpoints) {
-        const options = optionsOf(e);
-        const [known, text] = [there.get(options.hostName), JSON.stringify(options)];
+        const hostName = hostNameOf(e.id);
         try {
-          const ifindex = known && !thorough && prepared.get(options.hostName) === text ? known.ifindex : kernel.links.prepareVeth(options);
-          prepared.set(options.hostName, text);
+          const options = optionsOf(e);
+          const [known, text] = [there.get(hostName), JSON.stringify(options)];
+          const ifindex = known && !thorough && prepared.get(hostName) === text ? known.ifindex : kernel.links.prepareVeth(options);
+          prepared.set(hostName, text);
           ifindexes.set(e.id, ifindex);
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
-          prepared.delete(options.hostName);
+          prepared.delete(hostName);
           pending.push({ kind: 'endpoint', id: e.id, path: e.path, code: error.code, reason: `${error.reason} (${error.path}).` });
         }
       }

@@ -89,7 +89,7 @@ export interface VxlanOptions {
 export interface VethOptions {
   /** Host side, in the node's namespace; at most 15 characters and it must start with LINK_PREFIX. */
   hostName: string;
-  /** The workload's namespace, for example /run/netns/x or /proc/123/ns/net. */
+  /** The workload's namespace, for example /run/netns/x or /proc/123/ns/net; the node's and this process's own are refused. */
   netnsPath: string;
   /** Name inside the workload, usually eth0. */
   peerName: string;
@@ -169,6 +169,7 @@ export type KernelErrorCode =
   | 'load-failed'
   | 'pins-incompatible'
   | 'namespace-missing'
+  | 'namespace-not-allowed'
   | 'link-failed'
   | 'kernel-call-failed'
   | 'reader-busy'

@@ -1,7 +1,8 @@
 /** The real devices of a node. */
 import { checkDeviceName, checkVeth, checkVxlan } from './checks.ts';
 import { KernelError, LINK_PREFIX, type LinkInfo, type Links, type VethOptions, type VxlanOptions } from './kernel.ts';
-import { closeFd, openNetns } from './libc.ts';
+import { closeFd } from './libc.ts';
+import { type NamespaceId, openWorkloadNetns, reservedNamespaces } from './namespace.ts';
 import { Netlink, NetlinkError } from './netlink.ts';
 import * as rt from './rtnetlink.ts';
 
@@ -19,12 +20,14 @@ export class KernelLinks implements Links {
   readonly #programs: ProgramFds;
   readonly #onVxlan: (ifindex: number) => void;
   readonly #enter: () => void;
+  readonly #reserved: readonly NamespaceId[];
 
   constructor(netnsPath: string | undefined, programs: ProgramFds, onVxlan: (ifindex: number) => void, enter: () => void) {
     this.#netlink = new Netlink(netnsPath);
     this.#programs = programs;
     this.#onVxlan = onVxlan;
     this.#enter = enter;
+    this.#reserved = reservedNamespaces(netnsPath);
   }
 
   /** Puts the present programs in place of the former process's on every device of ours. */
@@ -56,16 +59,11 @@ export class KernelLinks implements Links {
   prepareVeth(options: VethOptions): number {
     checkVeth(options);
     return this.#explain(options.hostName, () => {
-      const workload = new Netlink(options.netnsPath);
+      const netnsFd = openWorkloadNetns(options.netnsPath, this.#reserved);
       try {
-        const host = this.#ensurePair(options, workload);
-        this.#attach(host);
-        rt.refuseIpv6(this.#netlink, host.ifindex);
-        if (host.mtu !== options.mtu) rt.changeDevice(this.#netlink, host.ifindex, { mtu: options.mtu });
-        configureWorkload(workload, options);
-        return host.ifindex;
+        return this.#prepareInside(options, netnsFd);
       } finally {
-        workload.close();
+        closeFd(netnsFd);
       }
     });
   }
@@ -118,20 +116,29 @@ export class KernelLinks implements Links {
     rt.attachProgram(this.#netlink, device.ifindex, rt.PARENT_INGRESS, this.#programs.fromEndpoint, 'from_endpoint');
   }
 
+  #prepareInside(options: VethOptions, netnsFd: number): number {
+    const workload = new Netlink(`/proc/self/fd/${netnsFd}`);
+    try {
+      const host = this.#ensurePair(options, workload, netnsFd);
+      this.#attach(host);
+      rt.refuseIpv6(this.#netlink, host.ifindex);
+      if (host.mtu !== options.mtu) rt.changeDevice(this.#netlink, host.ifindex, { mtu: options.mtu });
+      configureWorkload(workload, options);
+      return host.ifindex;
+    } finally {
+      workload.close();
+    }
+  }
+
   /** A pair whose peer is not in the workload (another workload took the name, or it lost its device) is made anew. */
-  #ensurePair(options: VethOptions, workload: Netlink): rt.Device {
+  #ensurePair(options: VethOptions, workload: Netlink, netnsFd: number): rt.Device {
     const host = rt.findDevice(this.#netlink, options.hostName);
     if (host) {
       const peer = rt.findDevice(workload, options.peerName);
       if (host.kind === 'veth' && peer?.kind === 'veth' && peer.link === host.ifindex && host.link === peer.ifindex) return host;
       rt.deleteDevice(this.#netlink, host.ifindex);
     }
-    const netnsFd = openNetns(options.netnsPath);
-    try {
-      rt.createVeth(this.#netlink, options.hostName, options.mtu, { name: options.peerName, netnsFd, mac: options.mac });
-    } finally {
-      closeFd(netnsFd);
-    }
+    rt.createVeth(this.#netlink, options.hostName, options.mtu, { name: options.peerName, netnsFd, mac: options.mac });
     return this.#require(options.hostName);
   }
 
