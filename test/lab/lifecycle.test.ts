@@ -1,10 +1,10 @@
 // A lab comes, is repaired and goes, whatever is killed; and it stays out of the way of others.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { labDown } from '@osier/lab/down';
-import { expected } from '@osier/lab/demo/shop';
+import { expected, shop } from '@osier/lab/demo/shop';
 import { readInventory } from '@osier/lab/inventory';
 import type { Lab } from '@osier/lab/lab';
 import { labPaths, repository } from '@osier/lab/paths';
@@ -73,7 +73,12 @@ describe('a lab', () => {
     const before = await lab.client.list('endpoint', { domain: 'acme', project: 'shop', environment: 'staging' });
     await end(membersOf(lab.paths.dir), 0);
     expect(living(lab.paths)).toEqual([]);
+    const granted = () => ['node-1', 'node-2'].map((node) => readdirSync(lab.paths.namespaces(node)).sort());
+    const links = granted();
+    for (const node of ['node-1', 'node-2']) rmSync(lab.paths.namespaces(node), { recursive: true });
     lab = await labUp(options(name, 2));
+    expect(granted()).toEqual(links);
+    expect(links.flat()).toHaveLength(shop.length * 2);
     const after = await lab.client.list('endpoint', { domain: 'acme', project: 'shop', environment: 'staging' });
     expect(after.map((e) => e.document)).toEqual(before.map((e) => e.document));
     await deployShop(lab);

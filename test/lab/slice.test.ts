@@ -1,12 +1,14 @@
 // The smallest whole: one node, one network, two endpoints. Intent, service, state, kernel, packet, receipt.
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { deploy, scopeOf, waitEnforced } from '@osier/lab/deploy';
 import { labDown } from '@osier/lab/down';
-import { nodeNamespace } from '@osier/lab/names';
+import { nodeNamespace, underlayNamespace } from '@osier/lab/names';
 import type { Lab } from '@osier/lab/lab';
 import { place } from '@osier/lab/place';
 import { proveDenied } from '@osier/lab/demo/prove';
+import { grantNamespaces } from '@osier/lab/system/grants';
 import { run } from '@osier/lab/system/run';
 import { labUp } from '@osier/lab/up';
 import { askWorkload } from '@osier/lab/workload/ask';
@@ -16,6 +18,14 @@ const name = `sl${process.pid.toString(36)}`;
 const here = { domain: 'acme', project: 'shop', name: 'test' };
 const workload = (app: string) => ({ name: app, tags: { app }, ports: [{ protocol: 'TCP' as const, port: 8080 }, { protocol: 'UDP' as const, port: 5353 }] });
 let lab: Lab;
+
+/** Asks until there is an answer, at most ten seconds. */
+async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
+  for (const until = Date.now() + 10_000; ; await sleep(100)) {
+    const answer = await ask();
+    if (answer !== undefined || Date.now() > until) return answer;
+  }
+}
 
 beforeAll(async () => {
   lab = await labUp({ name, nodes: 1, domains: ['acme'], project: 'shop' });
@@ -61,6 +71,21 @@ describe('one network, two endpoints, one node', () => {
     expect(record?.revision).toBeGreaterThanOrEqual(enforcement.revision);
     await waitEnforced(lab, (await lab.client.delete('policy', scopeOf(here), 'guard')).changes);
     expect(await reaches(lab, 'test/a', 'test/b', 8080)).toBe(true);
+  }, 30_000);
+
+  it.each([['of the node', () => nodeNamespace(name, 'node-1')], ['of the underlay', () => underlayNamespace(name)]])('an endpoint that names the namespace %s gets none', async (_whose, namespace) => {
+    await lab.client.apply('endpoint', scopeOf(here), 'thief', { network: 'main', node: 'node-1', attachment: { containerId: namespace(), interface: 'thief0' } });
+    await expect(eventually(async () => (await lab.client.nodes())[0]?.receipt?.pending.find((p) => p.path === 'acme/shop/test/thief')?.code)).resolves.toBe('namespace-missing');
+    expect(await run('ip', ['-n', namespace(), '-o', 'link', 'show'])).not.toContain('thief0');
+    await waitEnforced(lab, (await lab.client.delete('endpoint', scopeOf(here), 'thief')).changes);
+  }, 30_000);
+
+  it('the agent refuses the namespace of its node even where a link leads to it', async () => {
+    grantNamespaces(lab.paths, [{ node: 'node-1', namespace: nodeNamespace(name, 'node-1') }]);
+    await lab.client.apply('endpoint', scopeOf(here), 'thief', { network: 'main', node: 'node-1', attachment: { containerId: nodeNamespace(name, 'node-1'), interface: 'thief0' } });
+    await expect(eventually(async () => (await lab.client.nodes())[0]?.receipt?.pending.find((p) => p.path === 'acme/shop/test/thief')?.code)).resolves.toBe('namespace-not-allowed');
+    expect(await run('ip', ['-n', nodeNamespace(name, 'node-1'), '-o', 'link', 'show'])).not.toContain('thief0');
+    await waitEnforced(lab, (await lab.client.delete('endpoint', scopeOf(here), 'thief')).changes);
   }, 30_000);
 
   it('a deleted endpoint is gone from the kernel when the deletion is said to be in force', async () => {

@@ -12,6 +12,7 @@ import { type LabPaths, nodeBinary, program, repository } from './paths.ts';
 import { hostsOf } from './place.ts';
 import { type Progress, silent } from './progress.ts';
 import { writeSpec } from './supervisor/spec.ts';
+import { grantNamespaces } from './system/grants.ts';
 import { makeNamespaces, writeHosts } from './system/namespaces.ts';
 import { askWorkload } from './workload/ask.ts';
 import type { WorkloadSpec } from './workload/protocol.ts';
@@ -67,6 +68,7 @@ const endpointSpec = (e: PlacedEnvironment, w: PlacedWorkload): Record<string, u
 async function startWorkloads({ paths }: Lab, environments: readonly PlacedEnvironment[], inventory: Inventory): Promise<void> {
   const workloads = environments.flatMap((e) => e.workloads);
   await makeNamespaces(workloads.map((w) => w.namespace));
+  grantNamespaces(paths, workloads);
   for (const environment of inventory.environments) {
     const hosts = hostsOf(environment);
     for (const w of environment.workloads) writeHosts(w.namespace, hosts);

@@ -31,6 +31,8 @@ export function labPaths(lab: string, base = labsFolder) {
     /** A Unix socket's path holds 107 bytes (unix(7)); two names of 63 characters do not fit, so it is a digest of them. */
     workloadSocket: (path: string): string => at('run', `w-${createHash('sha256').update(path).digest('hex').slice(0, 16)}.sock`),
     workloadSpec: (path: string): string => at('run', `w-${createHash('sha256').update(path).digest('hex').slice(0, 16)}.json`),
+    /** The namespaces that a node's agent may put endpoints into, as links. */
+    namespaces: (node: string): string => at('netns', node),
     bpf: at('bpf'),
     pins: (node: string): string => at('bpf', node),
   };

@@ -70,7 +70,7 @@ export function agentSpecs(paths: LabPaths, record: LabRecord, env: Readonly<Rec
         OSIER_NODE: node.name,
         OSIER_PIN_DIR: paths.pins(node.name),
         OSIER_NODE_NETNS: join(namespacesFolder, nodeNamespace(record.name, node.name)),
-        OSIER_NETNS_DIR: namespacesFolder,
+        OSIER_NETNS_DIR: paths.namespaces(node.name),
         OSIER_UNDERLAY_DEVICE: underlayDevice,
         OSIER_UNDERLAY_ADDRESS: node.address,
         OSIER_MTU: String(underlayMtu),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { platformScope } from '@osier/contracts/document';
 import { readJson, writeJson } from './files.ts';
 import { type Client, inParallel, labClient } from './client.ts';
+import { readInventory, workloadsOf } from './inventory.ts';
 import { type ClientFile, type Lab, runningSupervisor, tellSupervisor } from './lab.ts';
 import { withLock } from './lock.ts';
 import { checkLabName, LabError } from './names.ts';
@@ -15,6 +16,7 @@ import { living, type ProcessSpec, writeSpec } from './supervisor/spec.ts';
 import { mountBpffs } from './system/bpffs.ts';
 import { memberVariable, membersOf } from './system/members.ts';
 import { end } from './system/processes.ts';
+import { restoreGrants } from './system/grants.ts';
 import { namespacesOf } from './system/namespaces.ts';
 import { makeUnderlay, mostNodes } from './underlay.ts';
 
@@ -53,6 +55,7 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
   const secrets = await progress.step('machine: namespaces, underlay, BPF file system', async (say) => {
     makeFolders(paths, record);
     writeRecord(paths, record);
+    restoreGrants(paths, record.nodes.map((node) => node.name), workloadsOf(readInventory(paths)));
     const found = prepareSecrets(paths, record);
     await makeUnderlay(record.name, record.nodes);
     await mountBpffs(paths.bpf);
