@@ -1,6 +1,7 @@
 import type { Store, UnitOfWork } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
 import { NeedsCatchUp } from './context.ts';
+import type { Suspects } from './suspects.ts';
 
 /** How a kind of work is done: intents, outcomes of children, deadlines, changes of others. */
 export interface Work<T> {
@@ -9,11 +10,14 @@ export interface Work<T> {
   /** Must have no effect but through `unit`: it may be done again. `caughtUp`: what is known is as new as when the batch came. */
   one(unit: UnitOfWork, item: T, caughtUp: boolean): Promise<void>;
   /** After `attempts` failures: ends it in a way that is known to whoever waits for it. */
-  giveUp(unit: UnitOfWork, item: T, error: Error): Promise<void>;
+  giveUp(unit: UnitOfWork, item: T, error: Error, tries: number): Promise<void>;
   done(item: T): void;
   /** Try it again after so many milliseconds. */
   later(item: T, delayMs: number): void;
 }
+
+/** What is known of items that earlier lives of the process did not get done with. */
+export interface Doubt<T> { readonly suspects: Suspects; sequence(item: T): number }
 
 export const attempts = 5;
 const longestRetry = 5_000;
@@ -31,16 +35,32 @@ export class Batches<T> {
   readonly #catchUp: () => Promise<void>;
   readonly #log: Log;
   readonly #retryMs: number;
+  readonly #doubt: Doubt<T> | undefined;
 
-  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log; retryMs: number }) {
+  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log; retryMs: number; doubt?: Doubt<T> | undefined }) {
     this.#store = options.store;
     this.#work = options.work;
     this.#catchUp = options.catchUp;
     this.#log = options.log;
     this.#retryMs = options.retryMs;
+    this.#doubt = options.doubt;
   }
 
   async handle(items: readonly T[]): Promise<void> {
+    const doubt = this.#doubt;
+    if (!doubt || !items.some((item) => doubt.suspects.has(doubt.sequence(item)))) return this.#handle(items);
+    for (const item of items) await (doubt.suspects.has(doubt.sequence(item)) ? this.#carefully(item, doubt) : this.#alone(item));
+  }
+
+  /** One at which an earlier life may have ended. */
+  async #carefully(item: T, { suspects, sequence }: Doubt<T>): Promise<void> {
+    const ends = await suspects.enter(sequence(item));
+    if (ends < attempts) await this.#alone(item);
+    else await this.#giveUp(item, new Error(`the process ended ${ends} times while this was being done`), ends);
+    await suspects.leave(sequence(item));
+  }
+
+  async #handle(items: readonly T[]): Promise<void> {
     const [single] = items;
     if (items.length === 1 && single !== undefined) return this.#alone(single);
     try {
@@ -84,15 +104,15 @@ export class Batches<T> {
       if (!temporary) this.#failures.set(key, failures);
       this.#log.warn({ err: error, item: key, failures }, 'not done; it will be tried again');
       if (temporary || failures < attempts) return this.#work.later(item, this.#delay(failures));
-      await this.#giveUp(item, error as Error);
+      await this.#giveUp(item, error as Error, failures);
     }
   }
 
-  async #giveUp(item: T, cause: Error): Promise<void> {
+  async #giveUp(item: T, cause: Error, tries: number): Promise<void> {
     const key = this.#work.key(item);
     try {
-      await this.#store.transaction((unit) => this.#work.giveUp(unit, item, cause));
-      this.#log.error({ err: cause, item: key, attempts }, 'given up after several attempts');
+      await this.#store.transaction((unit) => this.#work.giveUp(unit, item, cause, tries));
+      this.#log.error({ err: cause, item: key, tries }, 'given up after several attempts');
       this.#finished(item);
     } catch (error) {
       this.#log.error({ err: error, item: key }, 'could not even be given up; it will be tried again');

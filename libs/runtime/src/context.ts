@@ -2,6 +2,7 @@ import type { Service } from '@osier/contracts/kinds';
 import type { HandlerContext, ServiceDefinition } from '@osier/domain/service';
 import type { UnitOfWork } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
+import type { Bury } from './dead.ts';
 
 /** Any service's definition. */
 export type AnyDefinition = { [S in Service]: ServiceDefinition<S> }[Service];
@@ -14,6 +15,7 @@ export interface Surroundings {
   now(): number;
   /** A new UUIDv7. */
   newId(): string;
+  readonly bury: Bury;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { UnitOfWork, Waiting } from '@osier/store/store';
 import { attributes, spans } from '@osier/telemetry/names';
 import { inSpan } from '@osier/telemetry/trace';
 import type { Work } from './batch.ts';
+import { causeOf, messageOf } from './dead.ts';
 import { handlerContext, NeedsCatchUp, type Surroundings } from './context.ts';
 import { intentKey, serviceCredential } from './intent.ts';
 import { internalError } from './intake.ts';
@@ -43,6 +44,11 @@ export function childOutcome(delivery: Pick<Delivery, 'subject' | 'data'>, crede
   return { awaits: intentKey({ domain, project }, outcome.data.intentId), outcome: outcome.data };
 }
 
+async function giveUp(unit: UnitOfWork, waiting: Waiting, error: Error, tries: number, around: Surroundings): Promise<void> {
+  await around.bury(waiting.intent, messageOf(waiting), { problem: internalError, cause: causeOf(error), tries });
+  await refuse(unit, waiting.intent, internalError, around);
+}
+
 /** Reads all outcomes; those of this service's own child intents let their parents go on. */
 export function outcomeWork(service: ServiceDefinition['name'], onOutcome: OnOutcome, around: Surroundings): Work<Delivery> {
   const credential = serviceCredential(service);
@@ -53,10 +59,10 @@ export function outcomeWork(service: ServiceDefinition['name'], onOutcome: OnOut
       const waiting = child && (await unit.takeWaiting(child.awaits));
       if (child && waiting) await proceed(unit, waiting, child.outcome, onOutcome, around, caughtUp);
     },
-    giveUp: async (unit, delivery) => {
+    giveUp: async (unit, delivery, error, tries) => {
       const child = childOutcome(delivery, credential);
       const waiting = child && (await unit.takeWaiting(child.awaits));
-      if (waiting) await refuse(unit, waiting.intent, internalError, around);
+      if (waiting) await giveUp(unit, waiting, error, tries, around);
     },
     done: (delivery) => delivery.ack(),
     later: (delivery, delayMs) => delivery.nak(delayMs),
@@ -71,9 +77,9 @@ export function deadlineWork(onOutcome: OnOutcome, around: Surroundings): Work<W
       const waiting = await unit.takeWaiting(awaits);
       if (waiting) await proceed(unit, waiting, undefined, onOutcome, around, caughtUp);
     },
-    giveUp: async (unit, { awaits }) => {
+    giveUp: async (unit, { awaits }, error, tries) => {
       const waiting = await unit.takeWaiting(awaits);
-      if (waiting) await refuse(unit, waiting.intent, internalError, around);
+      if (waiting) await giveUp(unit, waiting, error, tries, around);
     },
     done: () => {},
     later: () => {},

@@ -6,9 +6,13 @@ import type { UnitOfWork } from '@osier/store/store';
 import { attributes, spans } from '@osier/telemetry/names';
 import { inSpan } from '@osier/telemetry/trace';
 import type { Work } from './batch.ts';
+import { causeOf } from './dead.ts';
 import { type AnyDefinition, handlerContext, NeedsCatchUp, type Surroundings } from './context.ts';
 import { identify, intentKey, readIntent, type Received } from './intent.ts';
 import { refuse, settle } from './settle.ts';
+
+/** Bodies that nobody can read, now or ever: their authors are told, and those who run the platform can look at them. */
+const unreadable: ReadonlySet<string> = new Set(['not-json', 'too-large']);
 
 type AnyHandler = (intent: Intent, context: HandlerContext) => Promise<Decision>;
 export const internalError = problem(
@@ -20,9 +24,11 @@ export const internalError = problem(
 export function intentWork(definition: AnyDefinition, around: Surroundings): Work<Delivery> {
   const handlers = definition.handlers as unknown as Readonly<Record<string, AnyHandler | undefined>>;
 
-  async function decide(unit: UnitOfWork, received: Received, caughtUp: boolean): Promise<Decision['result']> {
+  async function decide(unit: UnitOfWork, received: Received, delivery: Delivery, caughtUp: boolean): Promise<Decision['result']> {
     if (!received.content.ok) {
-      await refuse(unit, received, received.content.problem, around);
+      const { problem: why } = received.content;
+      if (unreadable.has(why.code)) await around.bury(received, delivery, { problem: why, cause: why.reason, tries: 1 });
+      await refuse(unit, received, why, around);
       return 'refused';
     }
     const handler = handlers[received.name];
@@ -40,7 +46,7 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
     const facts = { [attributes.intentId]: id, [attributes.credential]: credential, ...scopeFacts(received.scope) };
     const waited = await inSpan(spans.intent(name), { traceparent: traceparent ?? '', kind: 'CONSUMER', attributes: facts }, async (span) => {
       try {
-        const result = await decide(unit, received, caughtUp);
+        const result = await decide(unit, received, delivery, caughtUp);
         span.setAttribute(attributes.result, result);
         around.log.info({ intent: name, id, credential, ...received.scope, result }, 'decided');
         return undefined;
@@ -58,9 +64,11 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
       return received ? intentKey(received.scope, received.id) : delivery.subject;
     },
     one,
-    giveUp: async (unit, delivery) => {
+    giveUp: async (unit, delivery, error, tries) => {
       const received = identify(delivery);
-      if (received && !(await unit.seen(intentKey(received.scope, received.id)))) await refuse(unit, received, internalError, around);
+      if (!received || (await unit.seen(intentKey(received.scope, received.id)))) return;
+      await around.bury(received, delivery, { problem: internalError, cause: causeOf(error), tries });
+      await refuse(unit, received, internalError, around);
     },
     done: (delivery) => delivery.ack(),
     later: (delivery, delayMs) => delivery.nak(delayMs),

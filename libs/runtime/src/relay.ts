@@ -16,7 +16,7 @@ const lookAnyway = 1_000;
 export interface RelayDeps {
   readonly bus: Bus;
   readonly store: Store;
-  readonly around: Surroundings;
+  readonly around: Pick<Surroundings, 'service' | 'log' | 'now'>;
   readonly onPublished?: (document: AnyDocument, revision: number) => void | Promise<void>;
 }
 

@@ -3,9 +3,10 @@ import { intentsOf } from '@osier/contracts/catalogue';
 import { intentPattern } from '@osier/contracts/subjects';
 import type { Store } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
-import { Batches, type Work } from './batch.ts';
+import { Batches, type Doubt, type Work } from './batch.ts';
 import type { Companion, StartCompanion } from './companion.ts';
 import type { AnyDefinition, Surroundings } from './context.ts';
+import { buryIn } from './dead.ts';
 import { deadlineWork, outcomeWork } from './continuation.ts';
 import { checkIncarnation } from './incarnation.ts';
 import { intentWork } from './intake.ts';
@@ -13,6 +14,7 @@ import { Projection } from './projection.ts';
 import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
 import { Relay } from './relay.ts';
+import { suspectsOf } from './suspects.ts';
 
 export type { AnyDefinition };
 
@@ -73,21 +75,25 @@ const inboxAge = 60 * 24 * 60 * 60 * 1000;
 export function createService(definition: AnyDefinition, deps: ServiceDeps): Service {
   const { bus, store, log } = deps;
   const service = definition.name;
-  const around: Surroundings = { service, log, now: () => deps.now(), newId: () => deps.newId() };
+  const around: Surroundings = { service, log, now: () => deps.now(), newId: () => deps.newId(), bury: buryIn(bus, service, () => deps.now()) };
   const projection = new Projection(definition, { bus, store, around });
   let companion: Companion | undefined;
   const timers: NodeJS.Timeout[] = [];
 
   const relay = new Relay({ bus, store, around, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
   const catchUp = () => projection.catchUp();
-  const batches = <T>(work: Work<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200 });
+  const batches = <T>(work: Work<T>, doubt?: Doubt<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, doubt });
   const deadlines = definition.onOutcome && batches(deadlineWork(definition.onOutcome, around));
 
-  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, from = (): NonNullable<ConsumerDeclaration['from']> => 'all'): Consumer {
-    const handler = batches(work);
+  const durables = { intents: `intents-${service}`, outcomes: `outcomes-${service}` };
+  const suspects = { intents: suspectsOf({ bus, store, stream: 'INTENTS', durable: durables.intents }), outcomes: suspectsOf({ bus, store, stream: 'OUTCOMES', durable: durables.outcomes }) };
+  const doubts = (of: keyof typeof suspects): Doubt<Delivery> => ({ suspects: suspects[of], sequence: (delivery) => delivery.sequence });
+
+  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; doubt?: Doubt<T> } = {}): Consumer {
+    const handler = batches(work, o.doubt);
     return {
       stream, durable, batch: batchSize,
-      declaration: { stream, ...(filters && { filters }), get from() { return from(); }, ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000 },
+      declaration: { stream, ...(filters && { filters }), get from() { return o.from?.() ?? 'all'; }, ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000 },
       onBatch: async (batch) => {
         await handler.handle(batch as readonly T[]);
         relay.kick();
@@ -119,14 +125,16 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       await bus.ensureStreams();
       await checkIncarnation(bus, store, projection, log);
       await projection.prepare();
+      await suspects.intents.look();
+      if (definition.onOutcome) await suspects.outcomes.look();
       await store.pruneInbox(deps.now() - inboxAge);
     },
     consumers() {
       const filters = intentsOf(service).map((intent) => intentPattern(intent.noun, intent.verb));
       return [
-        consumer('INTENTS', `intents-${service}`, filters, intentWork(definition, around)),
-        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), () => projection.from)] : []),
-        ...(definition.onOutcome ? [consumer('OUTCOMES', `outcomes-${service}`, undefined, outcomeWork(service, definition.onOutcome, around))] : []),
+        consumer('INTENTS', durables.intents, filters, intentWork(definition, around), { doubt: doubts('intents') }),
+        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), { from: () => projection.from })] : []),
+        ...(definition.onOutcome ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, definition.onOutcome, around), { doubt: doubts('outcomes') })] : []),
       ];
     },
     async start() {
