@@ -28,5 +28,6 @@ export default {
     project('sight', 'test/sight'),
     project('runtimes', 'test/runtimes'),
     project('kubernetes', 'test/kubernetes'),
+    project('mutants', 'test/mutants'),
   ],
 };

@@ -33,4 +33,5 @@ export const EXTRA: readonly Suite[] = [
   { name: 'sight', title: 'what people see', files: 'test/sight/**/*.test.ts', workers: 1, minutes: 20 },
   { name: 'runtimes', title: 'container runtimes', files: 'test/runtimes/**/*.test.ts', workers: 1, minutes: 20 },
   { name: 'kubernetes', title: 'Kubernetes', files: 'test/kubernetes/**/*.test.ts', workers: 1, minutes: 30 },
+  { name: 'mutants', title: 'seeded breaks that tests must catch', files: 'test/mutants/**/*.test.ts', workers: 1, minutes: 30 },
 ];
