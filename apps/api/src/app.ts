@@ -7,6 +7,7 @@ import { NestFactory } from '@nestjs/core';
 import { v7 } from 'uuid';
 import type { ApiBus } from './context.ts';
 import { controllerOf, type Door, filterOf } from './door.ts';
+import { type DoorLimits, doorLimits, GuardedAdapter, threshold } from './guard.ts';
 import { followOutcomes } from './outcomes.ts';
 import type { Authenticate } from './tokens.ts';
 
@@ -18,6 +19,7 @@ export interface ApiOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly newId?: () => string;
+  readonly limits?: Partial<DoorLimits>;
 }
 
 export interface RunningApi {
@@ -27,14 +29,15 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-export async function startApi({ bus, authenticate, log, host, port, newId = v7 }: ApiOptions): Promise<RunningApi> {
+export async function startApi({ bus, authenticate, log, host, port, newId = v7, limits }: ApiOptions): Promise<RunningApi> {
   const stopping = new AbortController();
   const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
   const door: Door = { context: { bus, outcomes, log, newId: () => newId() }, authenticate, stopping: stopping.signal };
 
   class Api {}
   Module({ controllers: [controllerOf(door)] })(Api);
-  const app = await NestFactory.create(Api, { bodyParser: false, logger: false, abortOnError: false });
+  const app = await NestFactory.create(Api, new GuardedAdapter({ ...doorLimits, ...limits }), { bodyParser: false, logger: false, abortOnError: false });
+  app.use(threshold);
   app.useGlobalFilters(filterOf(door));
   (app.getHttpAdapter().getInstance() as { disable(setting: string): void }).disable('x-powered-by');
   const server = app.getHttpServer() as Server;
