@@ -97,6 +97,11 @@ describe('a wish over HTTP', () => {
     expect([other.status, other.body.problem.code]).toEqual([409, 'idempotency-key-reused']);
   });
 
+  it("cannot have the id that an intent without one goes by: it would get another's outcome", async () => {
+    const answer = await call('PUT', '/v1/domains/acme', {}, { 'idempotency-key': 'seq-1' });
+    expect([answer.status, answer.body.problem.code]).toEqual([400, 'bad-header']);
+  });
+
   it('is answered 202 with its id when nobody has decided in time; the outcome can be asked for later', async () => {
     const pending = await call('PUT', '/v1/domains/acme/projects/shop?timeout=50ms', {});
     expect([pending.status, pending.body['result']]).toEqual([202, 'pending']);
@@ -239,6 +244,13 @@ describe('flows', () => {
     expect(response.headers.get('content-type')).toContain('application/x-ndjson');
     const lines = linesOf(await response.text());
     expect(lines.map((line) => line['lost'] ?? `${line['domain']} ${line['environment']} ${line['verdict']}`)).toEqual(['acme staging denied', 12, 'acme staging denied']);
+  });
+
+  it('come from the node that said them, whatever node it says it is', async () => {
+    await bus.publish('osier.flow.acme.shop.node-1', encode({ node: 'node-2', lost: 0, flows: [flow('staging', 'denied')] }));
+    await publish('acme', 0, flow('staging', 'allowed'));
+    const response = await fetch(`${api.url}/v1/flows?domain=acme`, { headers: { authorization: `Bearer ${token}` } });
+    expect(linesOf(await response.text()).map((line) => `${line['node']} ${line['verdict']}`)).toEqual(['node-1 allowed']);
   });
 
   it('go on as they come, until the client leaves', async () => {

@@ -57,8 +57,9 @@ async function* records(context: ApiContext, request: ApiRequest, filter: string
     } catch {
       batch = undefined;
     }
-    if (batch) yield* linesOf(message, batch, wanted, lost);
-    else context.log.warn({ subject: message.subject, sequence: message.sequence }, 'a flow batch that cannot be read was left out');
+    // The subject says whose it is: a node's account lets it publish on its own only.
+    if (batch && batch.node === message.subject.split('.')[4]) yield* linesOf(message, batch, wanted, lost);
+    else context.log.warn({ subject: message.subject, sequence: message.sequence }, 'a flow batch that cannot be read, or is of another node than its subject says, was left out');
   }
 }
 
