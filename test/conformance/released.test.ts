@@ -65,6 +65,10 @@ describe.each(versions)('release %s', (version) => {
     }
     expect(found).toEqual(expected);
     expect(Object.keys(found).length).toBeGreaterThan(0);
+    for (const endpoint of file === 'topology.db' ? await store.read.list('endpoint') : []) {
+      const holds = `${endpoint.spec.node}/${endpoint.spec.attachment.containerId}`;
+      expect((await store.read.list('endpoint', { holds })).map((e) => e.id)).toContain(endpoint.id);
+    }
     expect(await store.outgoing(10)).toEqual([]);
     await store.close();
   });

@@ -8,7 +8,8 @@ import type { AnyProposed, ChildIntent, Decision, Intent } from './decision.ts';
 export interface Reader {
   get<K extends Kind>(kind: K, id: string): Promise<Document<K> | undefined>;
   byName<K extends Kind>(kind: K, scope: Scope, name: string): Promise<Document<K> | undefined>;
-  list<K extends Kind>(kind: K, where?: Partial<Scope> & { parent?: string; name?: string }): Promise<Document<K>[]>;
+  /** `holds`: those that hold this, as an endpoint does its network namespace (topology/attachment.ts). */
+  list<K extends Kind>(kind: K, where?: Partial<Scope> & { parent?: string; name?: string; holds?: string }): Promise<Document<K>[]>;
 }
 
 /** What a handler may use. `own`: the service's entities. `known`: the other services' entities that it follows (its `knows`), kept up to date from STATE. */

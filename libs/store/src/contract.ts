@@ -48,6 +48,26 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.read.get('network', idOf(1))).toMatchObject({ version: 2, createdAt: '1970-01-01T00:00:00.000Z', updatedAt: '1970-01-01T00:01:00.000Z', intent: 'b' });
     });
 
+    it('finds who holds a network namespace: of any environment, in the transaction that puts it too, and no longer when it is deleted', async () => {
+      const endpoint = (n: number, node: string, containerId: string, more: object = {}): AnyProposed => ({
+        ...network(n), kind: 'endpoint', name: `e-${n}`, spec: { network: 'net-1', node, tags: {}, attachment: { containerId, interface: 'eth0' } },
+        status: { address: `10.0.0.${n}`, mac: '02:00:00:00:00:01', lease: idOf(n) }, ...more,
+      } as AnyProposed);
+      const holders = async (reader: { list: Store['read']['list'] }, holds: string) => (await reader.list('endpoint', { holds })).map((e) => e.name);
+      await store.transaction(async (unit) => {
+        await unit.put(endpoint(1, 'node-1', 'web'), by('a'));
+        await unit.put(endpoint(2, 'node-1', 'web', { environment: 'production' }), by('b'));
+        await unit.put(endpoint(3, 'node-2', 'web'), by('c'));
+        expect(await holders(unit.own, 'node-1/web')).toEqual(['e-1', 'e-2']);
+      });
+      expect([await holders(store.read, 'node-1/web'), await holders(store.read, 'node-2/web'), await holders(store.read, 'node-1/db')]).toEqual([['e-1', 'e-2'], ['e-3'], []]);
+      await store.transaction(async (unit) => {
+        await unit.put(endpoint(1, 'node-1', 'web', { phase: 'deleted' }), by('d'));
+        expect(await holders(unit.own, 'node-1/web')).toEqual(['e-2']);
+      });
+      expect(await holders(store.read, 'node-1/web')).toEqual(['e-2']);
+    });
+
     it('leaves nothing behind of a transaction that throws', async () => {
       const failing = store.transaction(async (unit) => {
         await unit.seen('k');

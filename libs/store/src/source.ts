@@ -1,6 +1,7 @@
 import type { AnyDocument, Document, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import type { ChildIntent } from '@osier/domain/decision';
+import { namespaceKey } from '@osier/domain/topology/attachment';
 import type { OpenOutcome, Waiting, Where } from './store.ts';
 
 /** A table of documents as a driver reads it. `get` returns tombstones too, the others do not; `list` is ordered by id. */
@@ -44,8 +45,13 @@ export function nameKey(document: AnyDocument): string | undefined {
 }
 export const nameKeyOf = (kind: Kind, scope: Scope, name: string): string => [kind, scope.domain, scope.project, scope.environment, name].join('/');
 
+/** What only one owner may use at a time: of an endpoint, its network namespace. Undefined for a tombstone, and for what holds nothing. */
+export function holdsOf(document: AnyDocument): string | undefined {
+  return document.kind === 'endpoint' && document.phase === 'active' ? namespaceKey(document.spec) : undefined;
+}
+
 export function matches(document: AnyDocument, where: Where): boolean {
-  return (Object.keys(where) as (keyof Where)[]).every((field) => where[field] === undefined || document[field] === where[field]);
+  return (Object.keys(where) as (keyof Where)[]).every((field) => where[field] === undefined || (field === 'holds' ? holdsOf(document) : document[field]) === where[field]);
 }
 
 export const as = <K extends Kind>(document: AnyDocument | undefined): Document<K> | undefined => document as Document<K> | undefined;

@@ -46,7 +46,7 @@ export type Outgoing =
   | { readonly type: 'outcome'; readonly row: number; readonly open: OpenOutcome; readonly revisions: ReadonlyMap<string, number> };
 
 export interface Listed<K extends Kind = Kind> { readonly document: Document<K>; readonly revision: number }
-export type Where = { readonly [F in keyof Scope | 'parent' | 'name']?: string | undefined };
+export type Where = { readonly [F in keyof Scope | 'parent' | 'name' | 'holds']?: string | undefined };
 
 /** One version of an entity. `validTo` and `revision` are absent while it is the current one, and while it has not been published. */
 export interface Version { readonly document: AnyDocument; readonly validFrom: string; readonly validTo?: string; readonly revision?: number }

@@ -3,6 +3,7 @@ import type { Intent } from '@osier/domain/decision';
 import { deleted } from '@osier/domain/entity';
 import type { Handler, HandlerContext, ServiceDefinition } from '@osier/domain/service';
 import { missingScopeElsewhere } from '@osier/domain/tenancy/scope';
+import { namespaceKey } from '@osier/domain/topology/attachment';
 import { continueEndpoint, decideEndpoint, type EndpointFacts, type Note } from '@osier/domain/topology/endpoint';
 
 export const applyEndpoint: Handler<'endpoint.apply'> = async (intent, context) => {
@@ -23,6 +24,7 @@ const factsOf = async ({ scope, body }: Intent<'endpoint.apply'>, { own }: Handl
   current: await own.byName('endpoint', scope, body.name),
   network: await own.byName('network', scope, body.spec.network),
   node: await own.byName('node', platformScope, body.spec.node),
+  holders: await own.list('endpoint', { holds: namespaceKey(body.spec) }),
 });
 
 async function holderOf(scope: Scope, address: string | undefined, { own }: HandlerContext) {

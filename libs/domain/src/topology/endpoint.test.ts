@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { Spec } from '@osier/contracts/kinds';
-import { changesOf, endpoint, expectRefusal, id, ids, network, node, staging } from '../../test/documents.ts';
+import { changesOf, endpoint, expectRefusal, id, ids, network, node, production, staging } from '../../test/documents.ts';
 import { continueEndpoint, decideEndpoint, type EndpointFacts } from './endpoint.ts';
 
 const main = network('main', ['10.0.0.0/24']);
-const ground: EndpointFacts = { current: undefined, network: main, node: node('node-1') };
+const ground: EndpointFacts = { current: undefined, network: main, node: node('node-1'), holders: [] };
 const spec = (more: Partial<Spec<'endpoint'>> = {}): Spec<'endpoint'> => ({ network: 'main', node: 'node-1', tags: { app: 'cart' }, attachment: { containerId: 'cart', interface: 'eth0' }, ...more });
 const apply = (facts: Partial<EndpointFacts> = {}, more: Partial<Spec<'endpoint'>> = {}, body = {}) => decideEndpoint(staging, { name: 'cart', spec: spec(more), ...body }, { ...ground, ...facts }, ids(5));
 const note = { endpoint: id(5), network: main.id };
@@ -24,6 +24,24 @@ describe('a new endpoint', () => {
     expectRefusal(apply({ node: undefined }), 'unknown-node', 'spec.node');
   });
   it('is refused where its author expected another version', () => expectRefusal(apply({}, {}, { expectedVersion: 3 }), 'version-conflict', 'expectedVersion'));
+});
+
+describe('the network namespace of a new endpoint', () => {
+  const attachment = (device: string) => ({ attachment: { containerId: 'cart', interface: device } });
+  const sibling = endpoint('twin', '10.0.0.8', attachment('eth0'));
+  it('may have several interfaces, each of one endpoint of its environment', () => {
+    expect(apply({ holders: [sibling] }, attachment('eth1'))).toMatchObject({ result: 'waiting' });
+    expectRefusal(apply({ holders: [sibling] }), 'attachment-taken', 'spec.attachment');
+    expect(apply({ holders: [sibling] })).toMatchObject({ problem: { reason: expect.stringContaining('acme/shop/staging/twin') } });
+  });
+  it.each([['environment', production], ['project', { ...staging, project: 'hidden' }], ['domain', { ...staging, domain: 'hidden' }]])('is not that of another %s, whatever the interface, and whose it is stays unsaid', (_what, where) => {
+    const stranger = endpoint('secret', '10.0.0.8', attachment('eth0'), where);
+    for (const device of ['eth0', 'eth1']) {
+      const decision = apply({ holders: [sibling, stranger] }, attachment(device));
+      expectRefusal(decision, 'attachment-foreign', 'spec.attachment');
+      expect(JSON.stringify(decision)).not.toMatch(/secret|hidden|production|10\.0\.0\.8/);
+    }
+  });
 });
 
 describe('an endpoint that exists', () => {
@@ -68,6 +86,8 @@ describe('an endpoint that waits for its address', () => {
     expect(go(refused('address-taken'), ground, { address: '10.0.0.4' })).toMatchObject({ problem: { code: 'address-quarantined' } });
   });
   it.each<[string, string, Outcome | undefined, Partial<EndpointFacts>]>([
+    ['its interface was taken meanwhile', 'attachment-taken', granted, { holders: [endpoint('other', '10.0.0.8', { attachment: { containerId: 'cart', interface: 'eth0' } })] }],
+    ['its namespace became another environment\'s meanwhile', 'attachment-foreign', granted, { holders: [endpoint('other', '10.0.0.8', { attachment: { containerId: 'cart', interface: 'eth1' } }, production)] }],
     ['ipam is silent', 'no-address-in-time', undefined, {}],
     ['its network is gone', 'unknown-network', granted, { network: undefined }],
     ['its node is gone', 'unknown-node', granted, { node: undefined }],

@@ -7,11 +7,12 @@ import { type AnyProposed, accept, type ChildIntent, type Decision, propose, ref
 import { immutable, newborn, same } from '../entity.ts';
 import { macOf } from '../ipam/lease.ts';
 import { parseIpv4, parsePrefix, prefixContains } from '../net/ipv4.ts';
+import { contested } from './attachment.ts';
 
 /**
  * Making an endpoint is a small process, since ipam decides its address:
  *
- *   apply ──► waiting ──lease granted──► endpoint; or refused and the lease released, where its network changed or its node went meanwhile
+ *   apply ──► waiting ──lease granted──► endpoint; or refused and the lease released, where its network changed, its node went or its namespace was taken meanwhile
  *               │ └─────lease refused──► refused
  *               └─ipam silent too long─► refused, and the lease released (ipam takes both in the order in which they were sent)
  */
@@ -21,6 +22,8 @@ export interface EndpointFacts {
   readonly current: Document<'endpoint'> | undefined;
   readonly network: Document<'network'> | undefined;
   readonly node: Document<'node'> | undefined;
+  /** The endpoints that are in the network namespace it names. */
+  readonly holders: readonly Document<'endpoint'>[];
 }
 
 export function decideEndpoint(scope: Scope, body: ApplyBody<'endpoint'>, facts: EndpointFacts, newId: () => string): Decision {
@@ -54,8 +57,8 @@ function changed(current: Document<'endpoint'>, { spec }: ApplyBody<'endpoint'>)
 }
 const withoutAddress = <T extends { address?: unknown }>({ address: _address, ...rest }: T): Omit<T, 'address'> => rest;
 
-/** Refuses where the network or the node of a new endpoint does not exist. */
-function groundless(scope: Scope, { spec }: ApplyBody<'endpoint'>, { network, node }: EndpointFacts): Decision | undefined {
+/** Refuses where the network or the node of a new endpoint does not exist, or another is where it wants to be. */
+function groundless(scope: Scope, { spec }: ApplyBody<'endpoint'>, { network, node, holders }: EndpointFacts): Decision | undefined {
   const environment = `${scope.domain}/${scope.project}/${scope.environment}`;
   if (!network) {
     return refuse('unknown-network', 'spec.network', `There is no network "${spec.network}" in environment ${environment}.`, `Make the network "${spec.network}" first with "osier apply -f", or correct the name.`);
@@ -63,7 +66,7 @@ function groundless(scope: Scope, { spec }: ApplyBody<'endpoint'>, { network, no
   if (!node) {
     return refuse('unknown-node', 'spec.node', `There is no node "${spec.node}".`, `Make the node "${spec.node}" first with "osier apply -f", or correct the name ("osier nodes" lists them).`);
   }
-  return undefined;
+  return contested(scope, spec, holders);
 }
 
 /** How the process goes on. `holder`: the endpoint that has the requested address. */

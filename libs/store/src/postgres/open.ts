@@ -8,10 +8,12 @@ import type { Store } from '../store.ts';
 import { StoreUnavailable } from '../unavailable.ts';
 import { refusal, translated } from './errors.ts';
 import { Initial } from './migrations/0001-initial.ts';
+import { Holds } from './migrations/0002-holds.ts';
 import { Ownership, type Session } from './ownership.ts';
+import { givenBackWhenLost, type Pool } from './pool.ts';
 
 /** In the order in which they run; a name once released never changes. */
-const migrations = [{ name: '0001-initial', class: Initial }];
+const migrations = [{ name: '0001-initial', class: Initial }, { name: '0002-holds', class: Holds }];
 export const tables = [...defineTables({ whole: 'bigint', collation: 'C' })];
 
 export interface PostgresOptions {
@@ -50,6 +52,7 @@ async function connection(options: PostgresOptions, schema: string, ownership: O
       application_name: `osier-${options.service}`,
       options: `-c search_path=${schema} ${sessionOptions}`,
       // One session, for ever: it is the one that holds the lock.
+      onPoolCreated: (pool: unknown) => givenBackWhenLost(pool as Pool),
       min: 1, max: 1, idleTimeoutMillis: 0, keepAlive: true,
       connectionTimeoutMillis: time.connect,
       onConnect: (session: Session) => {

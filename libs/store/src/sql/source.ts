@@ -1,7 +1,7 @@
 import type { SqlEntityManager } from '@mikro-orm/sql';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
-import { type DocumentSource, nameKeyOf, type Source } from '../source.ts';
+import { type DocumentSource, matches, nameKeyOf, type Source } from '../source.ts';
 import type { Page, Waiting, Where } from '../store.ts';
 import type { Tables } from './tables.ts';
 
@@ -33,6 +33,7 @@ function ownDocuments(sql: Sql): DocumentSource {
 export async function listed(sql: Sql, kind: Kind, where: Where, page?: Page): Promise<{ document: AnyDocument; revision: number }[]> {
   let query = sql.selectFrom('entities').select(['document', 'published_revision']).where('kind', '=', kind).where('phase', '=', 'active');
   for (const field of fields) if (where[field] !== undefined) query = query.where(field, '=', where[field]);
+  if (where.holds !== undefined) query = query.where('holds', '=', where.holds);
   if (page?.after !== undefined) query = query.where('id', '>', page.after);
   if (page) query = query.limit(page.limit);
   const rows = await query.orderBy('id').execute();
@@ -52,7 +53,7 @@ function knownDocuments(sql: Sql): DocumentSource {
     async list(kind: Kind, where: Where) {
       let query = sql.selectFrom('known').select('document').where('kind', '=', kind).where('phase', '=', 'active');
       for (const field of fields) if (where[field] !== undefined) query = query.where(field, '=', where[field]);
-      return (await query.orderBy('id').execute()).map((row) => JSON.parse(row.document) as AnyDocument);
+      return (await query.orderBy('id').execute()).map((row) => JSON.parse(row.document) as AnyDocument).filter((document) => matches(document, where));
     },
   };
 }

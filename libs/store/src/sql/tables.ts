@@ -29,8 +29,10 @@ export function defineTables({ whole, collation }: ColumnTypes) {
       /** `<kind>/<scope>/<name>` while it is not deleted, and so unique; null of a tombstone. */
       name_key: text().nullable().unique(),
       version: p.integer(), published_revision: wholeNumber(),
+      /** What only one owner may use at a time, `holdsOf`; null of what holds nothing, or nothing any more. */
+      holds: text().nullable(),
     },
-    indexes: [{ properties: ['kind', 'domain', 'project', 'environment'] }, { properties: ['kind', 'parent'] }],
+    indexes: [{ properties: ['kind', 'domain', 'project', 'environment'] }, { properties: ['kind', 'parent'] }, { properties: ['kind', 'holds'] }],
   });
   /** Copies of other services' entities. */
   const Known = defineEntity({

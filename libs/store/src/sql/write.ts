@@ -1,5 +1,5 @@
 import type { AnyDocument } from '@osier/contracts/document';
-import { type Changes, nameKey, type OutboxEntry } from '../source.ts';
+import { type Changes, holdsOf, nameKey, type OutboxEntry } from '../source.ts';
 import type { Sql } from './source.ts';
 
 /** Rows of one insert: SQLite takes at most 32,766 parameters in a statement. */
@@ -26,10 +26,10 @@ async function writeVersions(sql: Sql, versions: readonly AnyDocument[]): Promis
     await sql.updateTable('history').set({ valid_to: document.updatedAt }).where('id', '=', document.id).where('version', '=', document.version - 1).execute();
   }
   await inChunks(lastOfEach(versions.map((document) => ({ document }))), (chunk) =>
-    sql.insertInto('entities').values(chunk.map(({ document }) => ({ ...documentRow(document), version: document.version, published_revision: 0 })))
+    sql.insertInto('entities').values(chunk.map(({ document }) => ({ ...documentRow(document), version: document.version, published_revision: 0, holds: holdsOf(document) ?? null })))
       .onConflict((on) => on.column('id').doUpdateSet((row) => ({
         name: row.ref('excluded.name'), parent: row.ref('excluded.parent'), phase: row.ref('excluded.phase'),
-        document: row.ref('excluded.document'), name_key: row.ref('excluded.name_key'), version: row.ref('excluded.version'),
+        document: row.ref('excluded.document'), name_key: row.ref('excluded.name_key'), version: row.ref('excluded.version'), holds: row.ref('excluded.holds'),
       }))).execute());
   const following = new Map(versions.map((d) => [`${d.id}/${d.version - 1}`, d.updatedAt]));
   await inChunks(versions, (chunk) =>
