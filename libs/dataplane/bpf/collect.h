@@ -18,12 +18,12 @@ struct collection {
 static __always_inline __u64 idle_limit(const struct conntrack_key *key, const struct conntrack_entry *entry,
 					const struct config_record *c)
 {
-	if (entry->state >= STATE_CLOSING)
+	if (entry->state >= STATE_CLOSED)
 		return timeout(c->tcp_closing, TIMEOUT_TCP_CLOSING);
 	switch (key->protocol) {
 	case IPPROTO_TCP:
-		return entry->state == STATE_NEW ? timeout(c->tcp_syn, TIMEOUT_TCP_SYN)
-						 : timeout(c->tcp_established, TIMEOUT_TCP_ESTABLISHED);
+		/* one FIN closes one direction (RFC 9293, 3.6): the other may be silent as long as before. Without an answer it was never open. */
+		return entry->packets[1] ? timeout(c->tcp_established, TIMEOUT_TCP_ESTABLISHED) : timeout(c->tcp_syn, TIMEOUT_TCP_SYN);
 	case IPPROTO_ICMP:
 		return timeout(c->icmp, TIMEOUT_ICMP);
 	}
@@ -49,7 +49,7 @@ static long collect_entry(struct bpf_map *map, const struct conntrack_key *found
 	}
 	/* a packet on another CPU may be younger than our clock reading */
 	if (last_seen < c->world.now && c->world.now - last_seen > idle_limit(&key, entry, c->world.config)) {
-		tell_end(&key, entry, &c->world, entry->state == STATE_CLOSING ? ENDED_FIN : ENDED_TIMEOUT);
+		tell_end(&key, entry, &c->world, ENDED_TIMEOUT);
 		bpf_map_delete_elem(&conntrack, &key);
 		c->request.expired++;
 		return 0;

@@ -66,7 +66,7 @@ enum SMALL_ENUM verdict { VERDICT_ALLOWED = 1, VERDICT_DENIED = 2 };
 enum SMALL_ENUM conntrack_state {
 	STATE_NEW = 1,         /* nothing came back yet */
 	STATE_ESTABLISHED = 2, /* both directions seen */
-	STATE_CLOSING = 3,     /* one FIN seen */
+	STATE_CLOSING = 3,     /* one FIN seen: half-closed, and idle no shorter than before */
 	STATE_CLOSED = 4,      /* both FINs, or a RST */
 	STATE_REVOKED = 5,     /* a newer world denies it: drops until it falls silent */
 };

@@ -285,7 +285,9 @@ describe('the collector', () => {
   const TIMES: [string, Partial<ConfigRecord>, () => void, EndedBy | undefined][] = [
     ['a SYN without an answer', { tcpSyn: 10 }, () => void forth(p.SYN), EndedBy.timeout],
     ['an idle connection', { tcpEstablished: 10 }, () => void connect(), EndedBy.timeout],
-    ['a half-closed connection', { tcpClosing: 10 }, () => void [connect(), forth(p.FIN)], EndedBy.fin],
+    ['a half-closed connection', { tcpEstablished: 10 }, () => void [connect(), forth(p.FIN)], EndedBy.timeout],
+    ['a FIN without an answer', { tcpSyn: 10 }, () => void [forth(p.SYN), forth(p.FIN)], EndedBy.timeout],
+    ['a connection closed by both, told already', { tcpClosing: 10 }, () => void [connect(), forth(p.FIN | p.ACK), back(p.FIN | p.ACK), bench.events()], undefined],
     ['a closed connection, told already', { tcpClosing: 10 }, () => void [connect(), forth(p.RST)], undefined],
     ['UDP without an answer', { udpNew: 10 }, () => void bench.send(a, p.udp({ from: a, to: b.ip }, 9, 53)), EndedBy.timeout],
     [
@@ -306,6 +308,15 @@ describe('the collector', () => {
     expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 1, revoked: 0 });
     expect(bench.conntrack.list()).toEqual([]);
     expect(endings()).toEqual(endedBy === undefined ? [] : [expect.objectContaining({ endedBy })]);
+  });
+
+  it('keeps a half-closed connection, so that its other side may answer late', () => {
+    bench.kernel.configure({ tcpClosing: 10, tcpSyn: 10 });
+    connect();
+    forth(p.FIN | p.ACK);
+    pass(20);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 0, revoked: 0 });
+    expect([back(p.ACK), back(p.FIN | p.ACK)]).toEqual(['passed', 'passed']);
   });
 
   it('ends an idle connection that the new world denies', () => {
