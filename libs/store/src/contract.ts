@@ -209,6 +209,18 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.transaction((unit) => unit.takeWaiting('child'))).toBeUndefined();
     });
 
+    it('keeps nothing waiting that was taken after it was put over what had waited before', async () => {
+      await store.transaction((unit) => unit.wait(waiting('line', 500)));
+      await store.transaction(async (unit) => {
+        expect(await unit.takeWaiting('line')).toMatchObject({ deadlineAt: 500 });
+        await unit.wait(waiting('line', 900));
+        expect(await unit.takeWaiting('line')).toMatchObject({ deadlineAt: 900 });
+      });
+      expect(await store.transaction((unit) => unit.takeWaiting('line'))).toBeUndefined();
+      await store.transaction((unit) => unit.wait(waiting('line', Number.MAX_SAFE_INTEGER)));
+      expect(await store.transaction((unit) => unit.takeWaiting('line'))).toMatchObject({ deadlineAt: Number.MAX_SAFE_INTEGER });
+    });
+
     it('finds what has waited too long, the longest first', async () => {
       await store.transaction(async (unit) => {
         for (const [awaits, at] of [['late', 300], ['later', 200], ['in-time', 900]] as const) await unit.wait(waiting(awaits, at));

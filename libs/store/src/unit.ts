@@ -117,6 +117,8 @@ export class Unit implements UnitOfWork {
     const fresh = this.#waits.get(awaits);
     if (fresh) {
       this.#waits.delete(awaits);
+      // It may have been laid over one that is committed.
+      this.#taken.add(awaits);
       return fresh;
     }
     if (this.#taken.has(awaits)) return undefined;

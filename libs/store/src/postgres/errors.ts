@@ -17,6 +17,8 @@ const ofTheNetwork = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'
 /** What the driver says without a code when a connection goes, or does not come. */
 const ofTheDriver = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Query read timeout)/;
 
+/** By its form: errors that Node itself makes may come from another realm, where `instanceof Error` is false. */
+const isError = (error: unknown): error is Error => typeof error === 'object' && error !== null && 'message' in error;
 const sqlState = (error: Error): string | undefined => {
   const { code, severity } = error as { code?: unknown; severity?: unknown };
   return typeof code === 'string' && typeof severity === 'string' && code.length === 5 ? code : undefined;
@@ -24,7 +26,7 @@ const sqlState = (error: Error): string | undefined => {
 
 /** The same error, or StoreUnavailable where the database and not what was asked of it is the reason. */
 export function translated(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof StoreUnavailable) return error;
+  if (!isError(error) || error instanceof StoreUnavailable) return error;
   const state = sqlState(error);
   if (state !== undefined) return aboutTheStatement.has(state.slice(0, 2)) ? error : new StoreUnavailable(`PostgreSQL: ${error.message} (${state})`, { cause: error });
   const { code, syscall } = error as NodeJS.ErrnoException;
@@ -35,8 +37,8 @@ export function translated(error: unknown): unknown {
 /** At the start there is nothing to protect yet: what a person has to mend is said at once. */
 export function refusal(error: unknown, database: string): DatabaseRefused | undefined {
   const cause = error instanceof StoreUnavailable ? error.cause : error;
-  const state = cause instanceof Error ? sqlState(cause) : undefined;
-  const reason = `PostgreSQL refuses ${database}: ${cause instanceof Error ? cause.message : String(cause)}`;
+  const state = isError(cause) ? sqlState(cause) : undefined;
+  const reason = `PostgreSQL refuses ${database}: ${isError(cause) ? cause.message : String(cause)}`;
   if (state?.startsWith('28')) return new DatabaseRefused(reason, 'Correct the user in OSIER_DATABASE_URL, or its password there or in the file that PGPASSFILE names.');
   if (state === '3D000') return new DatabaseRefused(reason, 'Create the database, or name another one in OSIER_DATABASE_URL.');
   if (state === '42501') return new DatabaseRefused(reason, 'Grant the user CREATE on the database, or create the schema with the user as its owner.');

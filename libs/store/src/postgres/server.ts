@@ -52,7 +52,7 @@ const ofTheRun = Object.fromEntries(Object.entries(process.env).filter(([name]) 
 
 const settings = [
   "listen_addresses = ''", 'fsync = on', 'full_page_writes = on', 'jit = off', 'max_connections = 40', 'shared_buffers = 16MB',
-  'dynamic_shared_memory_type = posix', 'autovacuum = on', 'log_timezone = UTC', 'timezone = UTC',
+  'dynamic_shared_memory_type = posix', 'recovery_init_sync_method = syncfs', 'autovacuum = on', 'log_timezone = UTC', 'timezone = UTC',
 ];
 
 /** Makes a PostgreSQL in a new directory below `parent` and starts it. Nobody but this machine's root and the user it runs as gets in. */
