@@ -106,6 +106,11 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
     if (stopped || !sessions.knowledge.complete) return;
     const { view, changes, revision, incarnation } = sessions.knowledge;
     const traces = sessions.takeTraces();
+    const inForce = Math.max(done.revision, Number(kernel.revisions()[kernel.config().epoch & 1] ?? 0n));
+    if (revision < inForce) {
+      fail(olderWorld(o.node, revision, inForce));
+      return publish(done.revision, incarnation, traces);
+    }
     const news = done.view !== view || done.changes !== changes || again || failure !== undefined;
     again = false;
     if (news && !enforceNow(traces)) return publish(done.revision, incarnation, traces);
@@ -115,7 +120,9 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   const schedule = (): void => {
     scheduled ??= setImmediate(run);
   };
-  const sessions = await startSessions({ bus: o.bus, node: o.node, log, now: o.now, newId: o.newId, onAdvance: schedule });
+  const sessions = await startSessions({ bus: o.bus, node: o.node, log, now: o.now, newId: o.newId, onAdvance: schedule,
+    onSilence: () => reports.observe('health', 'warning', `No word from the state stream: the node goes on enforcing revision ${done.revision}.`, { revision: done.revision }),
+  });
 
   reports.observe('health', 'info', kernel.restored ? 'The agent has started and taken over what its kernel does.' : 'The agent has started on a kernel that knew nothing.', { restored: kernel.restored });
   const retry = setInterval(() => {
@@ -149,6 +156,12 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
     },
   };
 }
+
+/** Revisions never run backwards, also where streams were rebuilt: less than what the kernel has is a stream that was set back, or another installation's. */
+const olderWorld = (node: string, revision: number, inForce: number): Pending => ({
+  kind: 'node', id: node, path: node, code: 'older-world',
+  reason: `The state stream ends at revision ${revision}, and this kernel enforces revision ${inForce}: it goes on enforcing that. If the installation was made anew on purpose, take the old one out of this node (--cleanup).`,
+});
 
 const notAsWritten = (node: string, differences: readonly string[]): Pending => ({
   kind: 'node', id: node, path: node, code: 'read-back-differs', reason: `The kernel does not hold what was written: ${differences[0] ?? ''}${differences.length > 1 ? `, and ${differences.length - 1} more` : ''}.`,

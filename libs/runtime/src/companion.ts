@@ -15,6 +15,8 @@ export interface CompanionDeps {
   /** The service's own entities; `revisionOf` is 0 for what has not been published yet. */
   readonly read: Reader & { revisionOf(id: string): Promise<number> };
   readonly log: Log;
+  /** The streams hold all that every service has published; false while one that was lost is being rebuilt. Absent: always. */
+  whole?(): boolean;
   /** Milliseconds since the epoch. */
   now(): number;
   newId(): string;

@@ -1,5 +1,6 @@
 import type { Bus } from '@osier/bus/bus';
 import type { AnyDocument } from '@osier/contracts/document';
+import { documentSubject } from '@osier/contracts/subjects';
 import type { Outgoing, Store } from '@osier/store/store';
 import type { Surroundings } from './context.ts';
 import { publishIntent, publishOutcome, publishState } from './publish.ts';
@@ -8,6 +9,8 @@ type Of<T extends Outgoing['type']> = Extract<Outgoing, { type: T }>;
 const only = <T extends Outgoing['type']>(items: readonly Outgoing[], type: T) => items.filter((item): item is Of<T> => item.type === type);
 
 export const maxRevisionMark = 'max-revision';
+/** The last own message, as JSON: what a stream that was set back does not have. */
+export const witnessMark = 'witness';
 const rowsAtOnce = 256;
 /** Milliseconds. */
 const retry = { first: 100, longest: 2_000 };
@@ -17,6 +20,8 @@ export interface RelayDeps {
   readonly bus: Bus;
   readonly store: Store;
   readonly around: Pick<Surroundings, 'service' | 'log' | 'now'>;
+  /** Whether the streams are those that the database published to; nothing goes out otherwise. */
+  readonly trusted?: () => boolean;
   readonly onPublished?: (document: AnyDocument, revision: number) => void | Promise<void>;
 }
 
@@ -70,6 +75,7 @@ export class Relay {
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false;
+        if (this.#deps.trusted?.() === false) return;
         if ((await relayOnce(this.#deps)) > 0) this.#again = true;
         this.#failures = 0;
       }
@@ -88,7 +94,7 @@ export async function relayOnce({ bus, store, around, onPublished }: RelayDeps):
   const states = only(items, 'state');
   const { revisions, done, failure } = await publishStates(states, (item, after) => publishState(bus, around.service, item, after));
   if (done.length > 0) await store.published(done);
-  if (revisions.size > 0) await rememberRevision(store, Math.max(...revisions.values()));
+  if (done.length > 0) await remember(store, done.reduce((a, b) => (b.revision > a.revision ? b : a)));
   for (const { item, revision } of done) await onPublished?.(item.document, revision);
   if (failure) throw failure;
 
@@ -125,6 +131,7 @@ async function publishStates(items: readonly Of<'state'>[], publish: (item: Of<'
   return { revisions, done, failure };
 }
 
-async function rememberRevision(store: Store, revision: number): Promise<void> {
+async function remember(store: Store, { item, revision }: { item: Of<'state'>; revision: number }): Promise<void> {
   if (revision > Number((await store.mark(maxRevisionMark)) ?? 0)) await store.setMark(maxRevisionMark, String(revision));
+  await store.setMark(witnessMark, JSON.stringify({ subject: documentSubject(item.document), sequence: revision }));
 }

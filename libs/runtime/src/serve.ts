@@ -10,6 +10,8 @@ export async function prepared(service: Pick<Service, 'prepare'>, log: Log, sign
       return await service.prepare();
     } catch (error) {
       signal?.throwIfAborted();
+      // What waiting does not mend.
+      if (error instanceof Error && 'fix' in error) throw error;
       if (attempt % 20 === 0) log.warn({ err: error }, 'waiting for the bus');
       await sleep(Math.min(100 * 2 ** attempt, 1_000), undefined, signal ? { signal } : {});
     }

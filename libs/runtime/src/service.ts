@@ -8,12 +8,12 @@ import type { Companion, StartCompanion } from './companion.ts';
 import type { AnyDefinition, Surroundings } from './context.ts';
 import { buryIn } from './dead.ts';
 import { deadlineWork, outcomeWork } from './continuation.ts';
-import { checkIncarnation } from './incarnation.ts';
 import { intentWork } from './intake.ts';
 import { Projection } from './projection.ts';
 import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
 import { Relay } from './relay.ts';
+import { StreamGuard } from './streams/guard.ts';
 import { suspectsOf } from './suspects.ts';
 
 export type { AnyDefinition };
@@ -41,7 +41,7 @@ export interface Consumer {
   readonly onProblem: (problem: Error) => void;
 }
 
-export interface Readiness { readonly ready: boolean; readonly bus: boolean; readonly relay: boolean; readonly companion: boolean }
+export interface Readiness { readonly ready: boolean; readonly bus: boolean; readonly relay: boolean; readonly companion: boolean; readonly streams: boolean }
 
 /** A service's whole work, without a transport: what it consumes, what it answers, and what it does beside. */
 export interface Service {
@@ -57,7 +57,7 @@ export interface Service {
   readiness(): Readiness;
   /** Looks for deadlines that have passed; done by itself every second. */
   checkDeadlines(): Promise<void>;
-  /** Looks whether CHANGES is still the stream that the database published to; done by itself every ten seconds. */
+  /** Looks whether CHANGES is still the stream that the database published to; done by itself every second. */
   checkStreams(): Promise<void>;
   /** Whether everything committed has been published. */
   idle(): Promise<boolean>;
@@ -66,7 +66,7 @@ export interface Service {
 /** Intents in one transaction. */
 const batchSize = 64;
 /** Milliseconds. */
-const every = { deadlines: 1_000, incarnation: 10_000 };
+const every = { deadlines: 1_000, streams: 1_000 };
 const inboxAge = 60 * 24 * 60 * 60 * 1000;
 
 //   INTENTS ──► intents-<service> ──► handlers ─┐                              ┌─► CHANGES
@@ -80,7 +80,8 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   let companion: Companion | undefined;
   const timers: NodeJS.Timeout[] = [];
 
-  const relay = new Relay({ bus, store, around, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
+  const guard = new StreamGuard({ bus, store, around, projection });
+  const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
   const catchUp = () => projection.catchUp();
   const batches = <T>(work: Work<T>, doubt?: Doubt<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, doubt });
   const deadlines = definition.onOutcome && batches(deadlineWork(definition.onOutcome, around));
@@ -111,7 +112,8 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   }
 
   async function checkStreams(): Promise<void> {
-    if (await checkIncarnation(bus, store, projection, log)) relay.kick();
+    const before = guard.trusted;
+    if ((await guard.check()) || !before) relay.kick();
   }
 
   const guarded = (what: string, work: () => Promise<unknown>) => () => {
@@ -122,8 +124,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
     name: service,
     responders: responders(service, store.read, () => companion?.queries, log),
     async prepare() {
-      await bus.ensureStreams();
-      await checkIncarnation(bus, store, projection, log);
+      await guard.prepare();
       await projection.prepare();
       await suspects.intents.look();
       if (definition.onOutcome) await suspects.outcomes.look();
@@ -141,10 +142,10 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       relay.start();
       timers.push(
         setInterval(guarded('looking for deadlines', checkDeadlines), every.deadlines),
-        setInterval(guarded('comparing CHANGES with the database', checkStreams), every.incarnation),
+        setInterval(guarded('comparing CHANGES with the database', checkStreams), every.streams),
       );
       companion = await deps.companion?.({
-        bus, read: store.read, log, now: around.now, newId: around.newId,
+        bus, read: store.read, log, now: around.now, newId: around.newId, whole: () => guard.whole,
         publishIntent: (child) => publishIntent(bus, service, child, deps.now(), undefined),
       });
     },
@@ -154,8 +155,8 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       await relay.stop();
     },
     readiness() {
-      const parts = { bus: bus.connected, relay: relay.healthy, companion: deps.companion === undefined || companion !== undefined };
-      return { ready: parts.bus && parts.relay && parts.companion, ...parts };
+      const parts = { bus: bus.connected, relay: relay.healthy, companion: deps.companion === undefined || companion !== undefined, streams: guard.trusted };
+      return { ready: parts.bus && parts.relay && parts.companion && parts.streams, ...parts };
     },
     checkDeadlines, checkStreams,
     idle: async () => (await store.outgoing(1)).length === 0,

@@ -47,7 +47,7 @@ interface Session {
   changes: number;
 }
 
-export async function startSessions(o: { bus: Bus; node: string; log: Log; now: () => number; newId: () => string; onAdvance: () => void }): Promise<Sessions> {
+export async function startSessions(o: { bus: Bus; node: string; log: Log; now: () => number; newId: () => string; onAdvance: () => void; onSilence?: () => void }): Promise<Sessions> {
   const { bus, node, log } = o;
   const begin = (): Session => ({ id: o.newId(), view: createView(), interest: undefined, drained: 0, highest: 0, changes: 0 });
   let session = begin();
@@ -121,6 +121,7 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
   };
   const hello = async (): Promise<void> => {
     if (bus.connected && session.interest !== undefined && o.now() - heard > silence) {
+      o.onSilence?.();
       beginAgain({ silentMs: o.now() - heard }, 'no word from the state stream: asking for everything again');
     }
     if (session.interest !== undefined) return;

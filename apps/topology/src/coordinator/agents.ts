@@ -110,6 +110,8 @@ export class Agents {
   async #reread(subject: string): Promise<void> {
     const last = await this.#deps.bus.last('CHANGES', subject);
     if (last) this.#deps.view.apply(subject, last.sequence, interestSchema.parse(json(last)));
+    // Lost with the stream: the next one is its first.
+    else this.#deps.view.untold(subject);
   }
 
   #wanted(node: Document<'node'>): string[] {

@@ -15,6 +15,7 @@ export class Heartbeat {
   readonly #bus: Bus;
   readonly #log: Log;
   readonly #now: () => number;
+  readonly #whole: () => boolean;
   #count: number | undefined;
   #sequence = 0;
   #at = 0;
@@ -24,8 +25,9 @@ export class Heartbeat {
   #stopped = false;
   incarnation = '';
 
-  constructor(bus: Bus, log: Log, now: () => number) {
+  constructor(bus: Bus, log: Log, now: () => number, whole: () => boolean = () => true) {
     this.#bus = bus;
+    this.#whole = whole;
     this.#log = log;
     this.#now = now;
   }
@@ -54,6 +56,8 @@ export class Heartbeat {
     if (this.#beating) return this.#schedule(20);
     this.#beating = true;
     try {
+      // A barrier says that all before it is there: not of a stream that is still being filled again.
+      if (!this.#whole()) return;
       if (this.#wanted || this.#now() - this.#at >= pace.idle || (await this.#flows())) await this.beat();
     } catch (error) {
       this.#log.debug({ err: error }, 'no barrier could be published; trying again');

@@ -25,10 +25,10 @@ const timing = { repair: 5_000, retry: 500, releaseAgain: 5_000, startWithin: 2_
  *
  * It keeps nothing: all of it is read again from the streams after a restart.
  */
-export async function startCoordinator({ bus, log, now, publishIntent }: Omit<CompanionDeps, 'read' | 'newId'>): Promise<Companion> {
+export async function startCoordinator({ bus, log, now, publishIntent, whole = () => true }: Omit<CompanionDeps, 'read' | 'newId'>): Promise<Companion> {
   const view = new View();
   const receipts = new Receipts();
-  const heartbeat = new Heartbeat(bus, log, now);
+  const heartbeat = new Heartbeat(bus, log, now, whole);
   const agents = new Agents({ bus, view, receipts, log, now });
   const dirty = new Set<string>();
   const removed = new Set<string>();
@@ -37,6 +37,7 @@ export async function startCoordinator({ bus, log, now, publishIntent }: Omit<Co
   let departures = true;
   let complete = false;
   let repairAt = now() + timing.repair;
+  let waited = false;
   let wake = (): void => undefined;
 
   const take = (subject: string, revision: number, body: unknown): void => {
@@ -105,7 +106,14 @@ export async function startCoordinator({ bus, log, now, publishIntent }: Omit<Co
   const work = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
-      if (complete) {
+      // Half a world could allow what the whole one denies: nobody is told anything while the streams are being filled again.
+      if (complete && whole()) {
+        if (waited) {
+          log.warn({}, 'the streams are whole again: the nodes are told');
+          repairAt = now();
+          await heartbeat.beat().catch(() => undefined);
+        }
+        waited = false;
         const names = [...dirty];
         dirty.clear();
         for (const name of names) await settle(name);
@@ -116,6 +124,9 @@ export async function startCoordinator({ bus, log, now, publishIntent }: Omit<Co
             log.debug({ err: error }, 'an address could not be released yet; trying again');
           });
         }
+      } else if (complete && !waited) {
+        waited = true;
+        log.warn({}, 'the streams are not whole: no node is told anything until every service has published its part; the nodes enforce what they have');
       }
       await Promise.race([woken, sleep(timing.retry, undefined, { signal: stopping.signal }).catch(() => undefined)]);
     }
@@ -124,6 +135,7 @@ export async function startCoordinator({ bus, log, now, publishIntent }: Omit<Co
   const begin = async (): Promise<void> => {
     while (!stopping.signal.aborted && !complete) {
       try {
+        if (!whole()) throw new Error('the streams are not whole yet');
         const sequence = await heartbeat.beat();
         complete = await view.reached(sequence, timing.startWithin);
       } catch (error) {

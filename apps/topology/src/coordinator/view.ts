@@ -84,6 +84,13 @@ export class View {
     return { touched: node, departed: true };
   }
 
+  /** The interest document of this subject is not in CHANGES (any more). */
+  untold(subject: string): void {
+    const id = parseStateSubject(subject)?.id ?? '';
+    const told = this.told.get(id);
+    if (told) this.told.set(id, { ...told, revision: 0 });
+  }
+
   /** STATE has been read up to here. */
   reach(sequence: number): void {
     this.sequence = Math.max(this.sequence, sequence);
