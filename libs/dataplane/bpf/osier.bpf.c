@@ -184,6 +184,9 @@ static __always_inline int receive(struct __sk_buff *skb, struct packet *p, cons
 	__u8 outer[16];
 	int reason;
 
+	/* no node sends that: it counts a hop and drops what has none left */
+	if (!p->ttl)
+		return refuse(skb, p, &j, w, rd, DROP_TTL_EXCEEDED);
 	if (!source)
 		return refuse(skb, p, &j, w, rd, DROP_UNKNOWN_PEER);
 	j.network = source->network;

@@ -15,6 +15,10 @@
 #define IP_OFFSET 14
 #define IP_MORE_FRAGMENTS_OR_OFFSET 0x3fff
 
+#define TCP_HEADER 20
+#define UDP_HEADER 8
+#define ICMP_HEADER 8
+
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -29,7 +33,7 @@
 struct packet {
 	__u8 source[16];
 	__u8 destination[16];
-	__u32 length; /* of the IP packet */
+	__u32 length; /* of the IP packet, as its header says: what a frame has behind it is padding */
 	__be16 source_port; /* as in conntrack_key */
 	__be16 destination_port;
 	__be16 policy_port; /* as in policy_key */
@@ -70,17 +74,26 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 	return 1;
 }
 
+/* Whether the IP packet itself, and not the padding behind it, holds these bytes. */
+static __always_inline int holds(const struct packet *p, __u32 offset, __u32 size)
+{
+	return offset + size <= IP_OFFSET + p->length;
+}
+
 /* An ICMP error must be about a packet that its receiver sent to its sender: there is no router between two endpoints. */
 static __always_inline int parse_icmp_error(struct __sk_buff *skb, struct packet *p, const struct iphdr *outer, __u32 offset)
 {
 	struct iphdr inner;
 	__be16 ports[4];
 
-	if (bpf_skb_load_bytes(skb, offset + 8, &inner, sizeof(inner)) || inner.version != 4 || inner.ihl < 5)
+	if (!holds(p, offset + ICMP_HEADER, sizeof(inner)))
+		return DROP_MALFORMED;
+	if (bpf_skb_load_bytes(skb, offset + ICMP_HEADER, &inner, sizeof(inner)) || inner.version != 4 || inner.ihl < 5)
 		return DROP_MALFORMED;
 	if (inner.saddr != outer->daddr || inner.daddr != outer->saddr)
 		return DROP_NO_FLOW;
-	if (bpf_skb_load_bytes(skb, offset + 8 + inner.ihl * 4, ports, sizeof(ports)))
+	offset += ICMP_HEADER + inner.ihl * 4;
+	if (!holds(p, offset, sizeof(ports)) || bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
 		return DROP_MALFORMED;
 	p->related = 1;
 	p->protocol = inner.protocol;
@@ -98,7 +111,7 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p, c
 {
 	struct { __u8 type, code; __be16 checksum, id, sequence; } icmp;
 
-	if (bpf_skb_load_bytes(skb, offset, &icmp, sizeof(icmp)))
+	if (!holds(p, offset, ICMP_HEADER) || bpf_skb_load_bytes(skb, offset, &icmp, sizeof(icmp)))
 		return DROP_MALFORMED;
 	p->icmp_type = icmp.type;
 	switch (icmp.type) {
@@ -120,6 +133,8 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 {
 	__be16 ports[2];
 
+	if (!holds(p, offset, p->protocol == IPPROTO_TCP ? TCP_HEADER : UDP_HEADER))
+		return DROP_MALFORMED;
 	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
 		return DROP_MALFORMED;
 	p->source_port = ports[0];
@@ -151,6 +166,10 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 	p->ttl = ip.ttl;
 	/* a packet of more than 64 KiB (BIG TCP) says 0 */
 	if (bpf_ntohs(ip.tot_len) > p->length || (!ip.tot_len && !skb->gso_size))
+		return DROP_MALFORMED;
+	if (ip.tot_len)
+		p->length = bpf_ntohs(ip.tot_len);
+	if (p->length < ip.ihl * 4)
 		return DROP_MALFORMED;
 	if (ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS_OR_OFFSET))
 		return DROP_FRAGMENT;

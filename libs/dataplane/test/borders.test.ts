@@ -44,9 +44,9 @@ afterAll(async () => {
   await lab?.close();
 }, 30_000);
 
-function vxlan(vni: number, from: string, to: string): number[] {
+function vxlan(vni: number, from: string, to: string, ttl = 64): number[] {
   const host = { ip: from, mac: Uint8Array.of(2, 0, 0, 0, 9, 9) };
-  const inner = p.ipv4({ from: host, to }, p.UDP, p.udpBytes(from, to, 999, INNER_PORT, 'forged'));
+  const inner = p.ipv4({ from: host, to, ttl }, p.UDP, p.udpBytes(from, to, 999, INNER_PORT, 'forged'));
   return [8, 0, 0, 0, vni >> 16, (vni >> 8) & 0xff, vni & 0xff, 0, ...inner];
 }
 
@@ -54,10 +54,10 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const arrivals = async (endpoint: Endpoint) => Number((await endpoint.workload.ask({ kind: 'tallied' })).text);
 
 /** Sends one encapsulated packet to node two and says what it was dropped for, and how many arrived. */
-async function forge(from: Workload, vni: number, source: string, destination: string): Promise<{ dropped: string[]; arrived: number }> {
+async function forge(from: Workload, vni: number, source: string, destination: string, ttl?: number): Promise<{ dropped: string[]; arrived: number }> {
   await arrivals(c);
   const before = two.kernel.drops();
-  await from.ask({ kind: 'datagrams', host: two.tunnel, port: PORT, bytes: vxlan(vni, source, destination) });
+  await from.ask({ kind: 'datagrams', host: two.tunnel, port: PORT, bytes: vxlan(vni, source, destination, ttl) });
   const seen = { dropped: [] as string[], arrived: 0 };
   for (const end = Date.now() + 3000; Date.now() < end && seen.dropped.length + seen.arrived === 0; ) {
     await pause(20);
@@ -84,6 +84,10 @@ describe('on the underlay', () => {
     ['a node, for a destination that is not here', () => insideOne, RED, '10.2.0.1', '10.2.0.1', 'not_local'],
   ])('%s is not heard', async (_name, from, vni, source, destination, reason) => {
     expect(await forge(from(), vni, source, destination)).toEqual({ dropped: [reason], arrived: 0 });
+  });
+
+  it('a node, with a packet that has no hop left, is not heard', async () => {
+    expect(await forge(insideOne, RED, a.ip, c.ip, 0)).toEqual({ dropped: ['ttl_exceeded'], arrived: 0 });
   });
 });
 

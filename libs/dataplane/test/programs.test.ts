@@ -45,6 +45,12 @@ describe('delivery', () => {
     if (ttl > 1) expect([packet[22], p.checksumsAreRight(packet)]).toEqual([ttl - 1, true]);
   });
 
+  it('carries the padding of a short frame, and does not count it', () => {
+    const frame = p.udp(to(a, b.ip), 1, 2);
+    expect(bench.send(a, Uint8Array.from([...frame, ...Array<number>(14).fill(0)])).result).toBe('passed');
+    expect(bench.conntrack.list()[0]?.[1].bytes[0]).toBe(BigInt(frame.length - 14));
+  });
+
   it('sends to another node through the overlay', () => {
     expect(bench.send(a, p.udp(to(a, far.ip), 1, 2)).result).toBe('passed');
   });
@@ -78,6 +84,13 @@ describe('what never passes', () => {
     ['an IP header of 16 bytes', () => p.udp(to(a, b.ip, { first: 0x44 }), 1, 2), 'malformed'],
     ['IP version 5', () => p.udp(to(a, b.ip, { first: 0x55 }), 1, 2), 'malformed'],
     ['a length beyond the packet', () => p.udp(to(a, b.ip, { length: 999 }), 1, 2), 'malformed'],
+    ['a length of its IP header alone', () => p.tcp(to(a, b.ip, { length: 20 }), 1, 2), 'malformed'],
+    ['a length less than its IP header', () => p.udp(to(a, b.ip, { length: 19 }), 1, 2), 'malformed'],
+    ['a length that ends in the TCP header', () => p.tcp(to(a, b.ip, { length: 39 }), 1, 2), 'malformed'],
+    ['a length that ends in the UDP header', () => p.udp(to(a, b.ip, { length: 27 }), 1, 2), 'malformed'],
+    ['a length that ends in the ICMP header', () => p.icmp(to(a, b.ip, { length: 27 }), 8, 1), 'malformed'],
+    ['an ICMP error whose length ends before what it is about', () => p.icmpError(to(a, b.ip, { length: 55 }), 3, { from: b.ip, to: a.ip, protocol: p.TCP, payload: p.tcpBytes(b.ip, a.ip, 1, 2, p.SYN) }), 'malformed'],
+    ['IP options that its length does not hold', () => p.udp(to(a, b.ip, { first: 0x46, length: 28 }), 1, 2), 'malformed'],
     ['a length of zero', () => p.udp(to(a, b.ip, { length: 0 }), 1, 2), 'malformed'],
   ])('%s', (_name, packet, reason) => {
     expect(bench.send(a, packet()).result).toBe(reason);
