@@ -58,6 +58,38 @@ describe('the life of an endpoint', () => {
     await platform.check();
   });
 
+  it('is not there when it was deleted while it waited: what was wished last is what stays', async () => {
+    await platform.stop('ipam');
+    for (const [id, verb, more] of [['one', 'apply', {}], ['two', 'delete', undefined], ['three', 'apply', { tags: { app: 'web' } }], ['four', 'delete', undefined], ['five', 'apply', { tags: { app: 'last' } }], ['six', 'delete', undefined]] as const) {
+      await platform.publish({ ...scope, noun: 'endpoint', verb, id, body: more === undefined ? { name: 'web' } : body('web', more) });
+    }
+    await platform.publish({ ...scope, noun: 'endpoint', verb: 'apply', id: 'other', body: body('other') });
+    await platform.settle();
+    await platform.stop('topology');
+    await platform.start('topology');
+    await platform.start('ipam');
+    for (const id of ['one', 'three', 'five']) expect(await platform.outcome(scope, id)).toMatchObject({ result: 'accepted', changes: [{ kind: 'endpoint', version: 1 }] });
+    for (const id of ['two', 'four', 'six']) expect(await platform.outcome(scope, id)).toMatchObject({ result: 'accepted', changes: [{ kind: 'endpoint', version: 2 }] });
+    await platform.settle();
+    expect(await names('endpoint')).toEqual(['other']);
+    await platform.check();
+  });
+
+  it('that is wished over and over while ipam is away is refused in the end, and those behind it are decided', async () => {
+    await platform.stop('ipam');
+    const ids = Array.from({ length: 102 }, (_, n) => `n${n}`);
+    for (const id of ids) await platform.publish({ ...scope, noun: 'endpoint', verb: 'apply', id, body: body('web') });
+    await platform.settle();
+    expect(await platform.outcome(scope, 'n101')).toMatchObject({ result: 'refused', problem: { code: 'too-many-waiting' } });
+    await platform.advance(31_000);
+    expect(await platform.outcome(scope, 'n0')).toMatchObject({ result: 'refused', problem: { code: 'no-address-in-time' } });
+    await platform.start('ipam');
+    for (const id of ids.slice(1, 101)) expect(await platform.outcome(scope, id)).toMatchObject({ result: 'accepted' });
+    await platform.settle();
+    expect(await names('endpoint')).toEqual(['web']);
+    await platform.check();
+  });
+
   it('is refused where its network went while it waited', async () => {
     await platform.stop('ipam');
     await platform.publish({ ...scope, noun: 'endpoint', verb: 'apply', id: 'web', body: body('web') });

@@ -76,7 +76,7 @@ export function buryIn(bus: Bus, service: Service, now: () => number): Bury {
 }
 
 /** An intent that waited for a child, as it would be published again: the service keeps what it means, not the message. */
-export function messageOf({ intent, traceparent }: Waiting): Published {
+export function messageOf({ intent, traceparent }: Pick<Waiting, 'intent' | 'traceparent'>): Published {
   const dot = intent.name.lastIndexOf('.');
   const [noun, verb] = [intent.name.slice(0, dot), intent.name.slice(dot + 1)];
   return {

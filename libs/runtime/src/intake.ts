@@ -9,6 +9,7 @@ import type { Work } from './batch.ts';
 import { causeOf } from './dead.ts';
 import { type AnyDefinition, handlerContext, NeedsCatchUp, type Surroundings } from './context.ts';
 import { identify, intentKey, readIntent, type Received } from './intent.ts';
+import { lineTooLong, openLine, standing, standInLine } from './line.ts';
 import { refuse, settle } from './settle.ts';
 
 /** Bodies that nobody can read, now or ever: their authors are told, and those who run the platform can look at them. */
@@ -20,9 +21,19 @@ export const internalError = problem(
   "Look for the intent's id in the service's log, report it, and send the intent again under a new id.",
 );
 
+/** By the handler that the service has for it. */
+export function decideWith(definition: AnyDefinition): AnyHandler {
+  const handlers = definition.handlers as unknown as Readonly<Record<string, AnyHandler | undefined>>;
+  return (intent, context) => {
+    const handler = handlers[intent.name];
+    if (!handler) throw new Error(`${definition.name} has no handler for ${intent.name}`);
+    return handler(intent, context);
+  };
+}
+
 /** How a stored intent is decided: once, whatever is delivered twice, and to exactly one outcome, whatever it holds. */
 export function intentWork(definition: AnyDefinition, around: Surroundings): Work<Delivery> {
-  const handlers = definition.handlers as unknown as Readonly<Record<string, AnyHandler | undefined>>;
+  const decideOf = decideWith(definition);
 
   async function decide(unit: UnitOfWork, received: Received, delivery: Delivery, caughtUp: boolean): Promise<Decision['result']> {
     if (!received.content.ok) {
@@ -31,10 +42,17 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
       await refuse(unit, received, why, around);
       return 'refused';
     }
-    const handler = handlers[received.name];
-    if (!handler) throw new Error(`${definition.name} has no handler for ${received.name}`);
-    const decision = await handler(received.content.intent, handlerContext(unit, around, caughtUp));
-    await settle(unit, received.content.intent, decision, around);
+    const { intent } = received.content;
+    // Only where intents may have to wait.
+    const place = definition.onOutcome === undefined ? 'first' : await standInLine(unit, standing(intent));
+    if (place === 'behind') return 'waiting';
+    if (place === 'too-many') {
+      await refuse(unit, intent, lineTooLong, around);
+      return 'refused';
+    }
+    const decision = await decideOf(intent, handlerContext(unit, around, caughtUp));
+    await settle(unit, intent, decision, around);
+    if (decision.result === 'waiting') await openLine(unit, intent);
     return decision.result;
   }
 

@@ -7,8 +7,8 @@ import { Batches, type Doubt, type Work } from './batch.ts';
 import type { Companion, StartCompanion } from './companion.ts';
 import type { AnyDefinition, Surroundings } from './context.ts';
 import { buryIn } from './dead.ts';
-import { deadlineWork, outcomeWork } from './continuation.ts';
-import { intentWork } from './intake.ts';
+import { deadlineWork, type Deciding, outcomeWork } from './continuation.ts';
+import { decideWith, intentWork } from './intake.ts';
 import { Projection } from './projection.ts';
 import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
@@ -84,7 +84,8 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
   const catchUp = () => projection.catchUp();
   const batches = <T>(work: Work<T>, doubt?: Doubt<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, doubt });
-  const deadlines = definition.onOutcome && batches(deadlineWork(definition.onOutcome, around));
+  const deciding: Deciding | undefined = definition.onOutcome && { onOutcome: definition.onOutcome, decide: decideWith(definition) };
+  const deadlines = deciding && batches(deadlineWork(deciding, around));
 
   const durables = { intents: `intents-${service}`, outcomes: `outcomes-${service}` };
   const suspects = { intents: suspectsOf({ bus, store, stream: 'INTENTS', durable: durables.intents }), outcomes: suspectsOf({ bus, store, stream: 'OUTCOMES', durable: durables.outcomes }) };
@@ -135,7 +136,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       return [
         consumer('INTENTS', durables.intents, filters, intentWork(definition, around), { doubt: doubts('intents') }),
         ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), { from: () => projection.from })] : []),
-        ...(definition.onOutcome ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, definition.onOutcome, around), { doubt: doubts('outcomes') })] : []),
+        ...(deciding ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, deciding, around), { doubt: doubts('outcomes') })] : []),
       ];
     },
     async start() {
