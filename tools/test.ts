@@ -2,6 +2,7 @@
 //   node tools/test.ts                 everything `npm test` stands for
 //   node tools/test.ts unit lint       only these
 //   node tools/test.ts --only faults   a suite with a command of its own; exit 2 when it is not built yet
+//   … --quick                          a shorter run, where a suite has one
 import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +34,7 @@ let running: number | undefined;
 /** Runs a program on the workspace's Node in a process group of its own; false when it failed or ran out of time. */
 function program(args: readonly string[], minutes: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const env = { ...process.env, [RUN_VARIABLE]: run, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' };
+    const env = { ...process.env, ...(process.argv.includes('--quick') ? { OSIER_QUICK: '1' } : {}), [RUN_VARIABLE]: run, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' };
     const child = spawn(node, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], detached: true, env });
     running = child.pid;
     const timer = setTimeout(() => {

@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { headers as natsHeaders, type NatsConnection } from '@nats-io/transport-node';
+import type { Random } from './random.ts';
+import { messageAt, streamInfo } from './raw.ts';
+import type { Sending } from './traffic.ts';
+
+/** Every outcome in its order, read one message after another: however often the server dies, none is left out and none read twice. */
+export class OutcomeWatch {
+  readonly bySubject = new Map<string, string[]>();
+  #next = 1;
+  #over = false;
+  #done: Promise<void> = Promise.resolve();
+
+  start(nats: NatsConnection): void {
+    this.#done = (async () => {
+      while (!this.#over) {
+        try {
+          const { last_seq: last } = await streamInfo(nats, 'OUTCOMES');
+          if (last < this.#next) await sleep(30);
+          for (; this.#next <= last; this.#next++) {
+            const message = await messageAt(nats, 'OUTCOMES', this.#next);
+            if (message !== undefined) this.bySubject.set(message.subject, [...(this.bySubject.get(message.subject) ?? []), message.text]);
+          }
+        } catch {
+          await sleep(100);
+        }
+      }
+    })();
+  }
+  async stop(): Promise<void> {
+    this.#over = true;
+    await this.#done;
+  }
+}
+
+/** Where the outcome of an intent will be. */
+export function outcomeSubjectOf({ subject, id }: Sending): string {
+  const [, , domain, project] = subject.split('.');
+  return `osier.outcome.${domain}.${project}.${id}`;
+}
+
+export interface Sent { published: number; acknowledged: number; failed: number; repeatedAfterwards: number; slowestMs: number }
+
+/**
+ * One publisher: at most `window` intents at a time, each said again and again until its outcome is there; some are said once more
+ * afterwards, and some ids a second time with another wish. `dueAt`: when the n-th may begin.
+ */
+export async function publish(o: {
+  nats: NatsConnection; sendings: readonly Sending[]; outcomes: OutcomeWatch; random: Random; window: number; dueAt: (n: number) => number; stop: AbortSignal;
+}): Promise<Sent> {
+  const sent: Sent = { published: 0, acknowledged: 0, failed: 0, repeatedAfterwards: 0, slowestMs: 0 };
+  const say = async (sending: Sending): Promise<void> => {
+    const headers = natsHeaders();
+    headers.set('ce-id', sending.id);
+    sent.published += 1;
+    try {
+      const answer = await o.nats.request(sending.subject, sending.body, { timeout: 2_000, headers });
+      if (typeof answer.json<{ seq?: number }>().seq !== 'number') throw new Error('not stored');
+      sent.acknowledged += 1;
+    } catch {
+      sent.failed += 1;
+      await sleep(200);
+    }
+  };
+  const settle = async (sending: Sending): Promise<void> => {
+    const subject = outcomeSubjectOf(sending);
+    const started = Date.now();
+    while (!o.outcomes.bySubject.has(subject)) {
+      if (o.stop.aborted) return;
+      await say(sending);
+      for (const until = Date.now() + 2_000; !o.outcomes.bySubject.has(subject) && Date.now() < until; ) await sleep(40);
+    }
+    sent.slowestMs = Math.max(sent.slowestMs, Date.now() - started);
+    if (!o.random.chance(0.05)) return;
+    sent.repeatedAfterwards += 1;
+    await say(sending);
+  };
+  let next = 0;
+  await Promise.all(Array.from({ length: o.window }, async () => {
+    for (let n = next++; n < o.sendings.length && !o.stop.aborted; n = next++) {
+      const wait = o.dueAt(n) - Date.now();
+      if (wait > 0) await sleep(wait);
+      await settle(o.sendings[n] as Sending);
+    }
+  }));
+  return sent;
+}
