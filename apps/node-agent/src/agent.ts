@@ -49,7 +49,7 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   const devices = createDevices(kernel, o.devices);
   const enforcer = createEnforcer({ kernel, devices, witness: o.witness, node: o.node });
   const reports = createReports(o);
-  const flows = startFlows({ kernel, bus: o.bus, node: o.node, log, now: o.now });
+  const flows = startFlows({ kernel, bus: o.bus, node: o.node, log, now: o.now, reports, reportEvery: o.every?.report });
   let last: Enforced | undefined;
   let failure: Pending | undefined;
   let done = { changes: -1, revision: 0, view: undefined as unknown };
@@ -152,7 +152,8 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
       if (scheduled) clearImmediate(scheduled);
       upkeep.stop();
       await sessions.stop();
-      await Promise.all([flows.stop(), reports.stop()]);
+      await flows.stop();
+      await reports.stop();
     },
   };
 }

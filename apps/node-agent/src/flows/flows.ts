@@ -3,22 +3,26 @@ import type { Bus } from '@osier/bus/bus';
 import { headers } from '@osier/contracts/envelope';
 import { limits } from '@osier/contracts/limits';
 import { flowSubject } from '@osier/contracts/subjects';
-import type { Flow, FlowBatch } from '@osier/contracts/telemetry';
+import { dropReasons, type Flow, type FlowBatch } from '@osier/contracts/telemetry';
 import type { FlowEvent, Kernel } from '@osier/dataplane/kernel';
 import { RecordFlag } from '@osier/dataplane/records';
 import type { Log } from '@osier/telemetry/log';
 import { createPublisher, type Outgoing } from '../bus/publisher.ts';
+import type { Reports } from '../bus/reports.ts';
 import type { Enforced } from '../enforce.ts';
-import { createDirectory, resolve } from './resolve.ts';
+import { addressOf, createDirectory, resolve } from './resolve.ts';
 
 /**
  *   ring buffer ─► raw (until the first world is known) ─► resolve ─► batches by project ─► FLOWS
- *        lost()        full: lost++                    unknown: lost++      full: lost++
+ *        lost()        full: lost++                  nobody's: strangers      full: lost++
+ *
+ * A record of a routing domain that no environment here has (a forged VNI) is nobody's: no tenant is told of it, the operator is.
  */
 const flushEvery = 100;
 const rawKept = 10_000;
 const batchesKept = 40;
 const bootTimeEvery = 60_000;
+const strangersEvery = 10_000;
 
 export interface Flows {
   /** Call it after each enforcement: from now on these names stand for these numbers. */
@@ -26,10 +30,11 @@ export interface Flows {
   stop(): Promise<void>;
 }
 
-export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log; now: () => number }): Flows {
+export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log; now: () => number; reports: Pick<Reports, 'observe'>; reportEvery?: number | undefined }): Flows {
   const { kernel, node } = o;
   const directory = createDirectory();
   let lost = 0;
+  let strangers: { records: number; last: FlowEvent } | undefined;
   let known = false;
   let raw: FlowEvent[] = [];
   let sent = 0;
@@ -41,7 +46,7 @@ export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log
   const take = (event: FlowEvent): void => {
     const resolved = resolve(event, directory, bootTime);
     if (resolved === undefined) {
-      lost++;
+      strangers = { records: (strangers?.records ?? 0) + 1, last: event };
       return;
     }
     const project = resolved.environment.split('/').slice(0, 2).join('.');
@@ -64,13 +69,20 @@ export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log
     }
     byProject.clear();
   };
+  const tellStrangers = (): void => {
+    if (strangers === undefined) return;
+    const { records, last } = strangers;
+    strangers = undefined;
+    const detail = { records, vni: last.rd, source: addressOf(last.source), destination: addressOf(last.destination), reason: dropReasons[last.reason] ?? 'internal' };
+    o.reports.observe('drops', 'warning', `${records} flow records are about routing domains (VNI ${last.rd}) that no environment of this node has; no tenant is told of them.`, detail);
+  };
   kernel.configure({ recordFlags: RecordFlag.start | RecordFlag.end | RecordFlag.denied });
   const stopReading = kernel.flows((events) => {
     const room = Math.max(0, rawKept - raw.length);
     for (const event of events.slice(0, room)) raw.push(event);
     lost += Math.max(0, events.length - room);
   });
-  const timers = [setInterval(flush, flushEvery), setInterval(() => (bootTime = bootTimeOf(o.now())), bootTimeEvery)];
+  const timers = [setInterval(flush, flushEvery), setInterval(tellStrangers, o.reportEvery ?? strangersEvery), setInterval(() => (bootTime = bootTimeOf(o.now())), bootTimeEvery)];
   return {
     learn(enforced) {
       // What was seen in the former world is told in its words.
@@ -82,6 +94,7 @@ export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log
       stopReading();
       timers.forEach((timer) => clearInterval(timer));
       flush();
+      tellStrangers();
       await publisher.stop();
     },
   };

@@ -45,8 +45,10 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
 }
 
 /** A packet that is no IPv4 has no address here: 0.0.0.0. */
+export const addressOf = (bytes: Uint8Array): string => fromMapped16(bytes) ?? '0.0.0.0';
+
 function side(rd: number, bytes: Uint8Array, port: number, directory: Directory): Flow['source'] {
-  const address = fromMapped16(bytes) ?? '0.0.0.0';
+  const address = addressOf(bytes);
   const place = directory.place(rd, address);
   return { address, port, ...(place === undefined ? {} : { endpoint: place.path, tags: { ...place.tags } }) };
 }
