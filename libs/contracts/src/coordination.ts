@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { none } from './names.ts';
+import { none, tokenSchema } from './names.ts';
 import { stateSubject } from './subjects.ts';
 
 /**
@@ -29,7 +29,7 @@ export const interestSubject = (nodeId: string): string =>
 export const barrierSchema = z.strictObject({ kind: z.literal('barrier'), at: z.string(), count: z.int(), incarnation: z.string().optional().meta({ description: 'Of the CHANGES stream; receipts repeat it' }) });
 export type Barrier = z.infer<typeof barrierSchema>;
 
-export const helloSchema = z.strictObject({ node: z.string(), session: z.string(), at: z.string() });
+export const helloSchema = z.strictObject({ node: z.string(), session: tokenSchema, at: z.string() });
 export type Hello = z.infer<typeof helloSchema>;
 /** The topic of an agent's hello among its observations. */
 export const helloTopic = 'hello';

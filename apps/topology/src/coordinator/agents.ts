@@ -10,6 +10,8 @@ import type { Receipts } from './receipts.ts';
 
 /** Milliseconds. A hello of a session that was answered longer ago than this was not heard: it is answered anew. */
 const answerHoldsMs = 5_000;
+/** A node begins anew so many times at once, then once in so many milliseconds: each time takes the servers' work and a place in CHANGES. */
+const beginnings = { atOnce: 5, everyMs: 1_000 };
 
 export interface AgentsDeps { readonly bus: Bus; readonly view: View; readonly receipts: Receipts; readonly log: Log; now(): number }
 
@@ -22,6 +24,8 @@ export class Agents {
   /** Sessions that asked, by node name. */
   readonly #hellos = new Map<string, string>();
   readonly #answeredAt = new Map<string, number>();
+  /** How often each may still begin, and as of when. */
+  readonly #left = new Map<string, { readonly times: number; readonly at: number }>();
 
   constructor(deps: AgentsDeps) {
     this.#deps = deps;
@@ -31,24 +35,26 @@ export class Agents {
     this.#hellos.set(node, session);
   }
 
-  /** Brings one node up to date. Throws what the bus throws; then it is to be called again. */
+  /** Brings one node up to date. Throws what the bus throws; then it is to be called again. A hello too many waits for the next hello, or for `repair`. */
   async settle(name: string): Promise<void> {
     const node = this.#deps.view.nodeNamed(name);
     if (!node) return;
     const told = this.#deps.view.told.get(node.id);
     const session = this.#hellos.get(name);
     if (session !== undefined && (session !== told?.interest.session || this.#deps.now() - (this.#answeredAt.get(name) ?? 0) > answerHoldsMs)) {
-      await this.#begin(node, session, told);
-      this.#hellos.delete(name);
-      return;
-    }
-    this.#hellos.delete(name);
+      if (this.#mayBegin(name)) {
+        await this.#begin(node, session, told);
+        if (this.#hellos.get(name) === session) this.#hellos.delete(name);
+        return;
+      }
+    } else this.#hellos.delete(name);
     if (told) await this.#grow(node, told);
   }
 
   /** Makes the consumers of a node again if the server lost them, or their filters. */
   async repair(name: string): Promise<void> {
     const { bus, view, log } = this.#deps;
+    if (this.#hellos.has(name)) await this.settle(name);
     const node = view.nodeNamed(name);
     const told = node && view.told.get(node.id);
     if (!told) return;
@@ -64,6 +70,13 @@ export class Agents {
     await this.#deps.bus.deleteConsumer('STATE', joinConsumer(name));
   }
 
+  #mayBegin(name: string): boolean {
+    const at = this.#deps.now();
+    const before = this.#left.get(name) ?? { times: beginnings.atOnce, at };
+    const times = Math.min(beginnings.atOnce, before.times + (at - before.at) / beginnings.everyMs);
+    this.#left.set(name, { times: times < 1 ? times : times - 1, at });
+    return times >= 1;
+  }
   async #begin(node: Document<'node'>, session: string, told: Told | undefined): Promise<void> {
     await this.#fresh(node, session, this.#wanted(node), told);
     this.#deps.log.info({ node: node.name, session }, 'an agent has begun; it is sent all that concerns its node');

@@ -36,6 +36,7 @@ describe('a change is enforced', () => {
     ['is behind', { receipt: receipt(19) }, /confirmed revision 19, and 20 is needed/],
     ['is behind and silent', { receipt: receipt(19, { receivedAt: moment.now - 45_000 }) }, /silent for 45 s/],
     ['is not told yet', { told: { filters: interestOf(id(1), []), revision: 10 } }, /being told/],
+    ['speaks of what does not exist yet', { ahead: true }, /does not exist yet/],
     ['counts another stream', { receipt: receipt(20, { incarnation: 'two' }) }, /another incarnation/],
     ['could not do it', { receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(5), path: 'acme/shop/staging/web', code: 'x', reason: 'no namespace' }] }) }, /acme\/shop\/staging\/web into force: no namespace/],
   ])('not by a node that %s', (_what, more, expected) => expect(why(node(more), change(20))).toMatch(expected));
@@ -62,6 +63,7 @@ describe('the address of an endpoint that is gone', () => {
     ['is held while one is silent, however long', false, [node(), node({ receipt: receipt(19, { receivedAt: 0 }) })], []],
     ['is held while one was told and never confirmed', false, [node(), node({ receipt: undefined })], []],
     ['is held by a node that was not told of it lately: its kernel may remember', false, [node({ wanted: [], told: { filters: [], revision: 10 }, receipt: receipt(19) })], []],
+    ['is held by a confirmation of what does not exist yet', false, [node({ ahead: true })], []],
     ['is held by a confirmation of another incarnation', false, [node({ receipt: receipt(20, { incarnation: 'two' }) })], []],
     ['is held while its removal is pending', false, [node({ receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(5), path: 'p', code: 'x', reason: 'r' }] }) })], []],
     ['is held until the removal of a node is confirmed by the others', false, [node({ receipt: receipt(24) })], [25]],

@@ -10,6 +10,8 @@ export interface Claim {
   /** What it has been told, and the revision of the document that told it: receipts below that may lack what was told newly. */
   readonly told?: { readonly filters: readonly string[]; readonly revision: number } | undefined;
   readonly receipt?: (Receipt & { readonly receivedAt: number }) | undefined;
+  /** The receipt speaks of revisions that do not exist: it proves nothing. */
+  readonly ahead?: boolean;
 }
 export interface Standing extends Claim {
   readonly name: string;
@@ -37,15 +39,20 @@ function viewOf(node: Standing, changes: readonly Change[], moment: Moment): Enf
 }
 
 /** Why a receipt does not prove these changes yet; undefined where it does. */
-function obstacle({ told, receipt }: Standing, changes: readonly Change[], { incarnation, now }: Moment): string | undefined {
+function obstacle({ told, receipt, ahead }: Standing, changes: readonly Change[], { incarnation, now }: Moment): string | undefined {
   if (!told && !receipt) return 'its agent has never said anything: is it running?';
   const silence = receipt && now - receipt.receivedAt > silentAfterMs ? `; silent for ${Math.round((now - receipt.receivedAt) / 1000)} s, is its agent running?` : '';
   if (!receipt) return 'its agent has started, and has not confirmed anything yet';
   if (receipt.incarnation !== incarnation) return `its last confirmation belongs to another incarnation of the stream${silence}`;
+  if (ahead) return `it claims revision ${receipt.revision}, which does not exist yet: its agent is broken, or not ours${silence}`;
   const heard = coverage(told?.filters ?? []);
   if (!told || changes.some((c) => !heard(c.subject))) return `it is just being told of this${silence}`;
   const needed = Math.max(told.revision, ...changes.map((c) => c.revision));
   if (receipt.revision < needed) return `it has confirmed revision ${receipt.revision}, and ${needed} is needed${silence}`;
-  const pending = receipt.pending.find((p) => changes.some((c) => c.id === p.id));
-  return pending && `it could not put ${pending.kind} ${pending.path} into force: ${pending.reason}`;
+  const ids = new Set(changes.map((c) => c.id));
+  const pending = receipt.pending.find((p) => ids.has(p.id));
+  return pending && `it could not put ${brief(pending.kind)} ${brief(pending.path)} into force: ${brief(pending.reason)}`;
 }
+
+/** What a node says is repeated to others at a bounded length. */
+const brief = (text: string, most = 300): string => (text.length <= most ? text : `${text.slice(0, most)}…`);

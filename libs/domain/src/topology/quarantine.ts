@@ -10,8 +10,8 @@ export interface Departed { readonly endpoint: string; readonly revision: number
  */
 export function isFree(departed: Departed, nodes: readonly Claim[], removals: readonly number[], { incarnation }: Pick<Moment, 'incarnation'>): boolean {
   const needed = Math.max(departed.revision, ...removals);
-  return nodes.every(({ told, receipt }) => {
+  return nodes.every(({ told, receipt, ahead }) => {
     if (!told && !receipt) return true;
-    return receipt !== undefined && receipt.incarnation === incarnation && receipt.revision >= needed && !receipt.pending.some((p) => p.id === departed.endpoint);
+    return receipt !== undefined && !ahead && receipt.incarnation === incarnation && receipt.revision >= needed && !receipt.pending.some((p) => p.id === departed.endpoint);
   });
 }
