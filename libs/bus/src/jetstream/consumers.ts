@@ -77,10 +77,10 @@ export function consumersOf(api: Api): Consumers {
   };
 }
 
-/** Where a consumer began can not be changed. */
+/** Where a consumer began can not be changed; what is wished of a new one must not show through. */
 const beginningOf = ({ config }: ConsumerInfo): Record<string, unknown> => ({
   deliver_policy: config.deliver_policy,
-  ...(config.opt_start_seq === undefined ? {} : { opt_start_seq: config.opt_start_seq }),
+  opt_start_seq: config.opt_start_seq,
 });
 
 async function missingIs<T>(otherwise: T, work: () => Promise<T>): Promise<T> {

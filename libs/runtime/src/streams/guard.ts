@@ -132,7 +132,9 @@ export class StreamGuard {
       await this.#begin();
       return true;
     }
-    if (verdict.do !== 'republish') {
+    // Others have filled the streams again; what is there of this service's own is what it published itself.
+    if (verdict.do === 'republish') await (found.state ? this.#refuseOlder() : undefined);
+    else {
       if (!first && Date.now() - (this.#noticed?.at ?? 0) < turn[this.#around.service] * turnMs) return 'later';
       if (verdict.do === 'rebuild') await this.#rebuild(first, remembered, found);
       else await this.#mirrorAnew(first, remembered);
