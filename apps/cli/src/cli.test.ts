@@ -234,6 +234,27 @@ describe('osier delete, wait, nodes, flows', () => {
     answer = () => ({ status: 200, body: { nodes: [{ id, name: 'node-1', tunnelEndpoint: '192.0.2.1', revision: 7, behind: 0, endpoints: 3, state: 'ready' }] } });
     expect((await osier(['nodes'])).out.split('\n')[1]).toMatch(/^node-1 +ready +192\.0\.2\.1 +3 +7 +0 /);
   });
+  it('shows how many are pending on a node and the first few, and all of them as JSON', async () => {
+    const pending = Array.from({ length: 300 }, (_, n) => ({ kind: 'endpoint', id, path: `acme/shop/staging/e${n}`, code: 'namespace-missing', reason: 'there is no such network namespace.' }));
+    const of = (name: string, count: number) => ({ id, name, tunnelEndpoint: '192.0.2.1', revision: 7, behind: 0, endpoints: 3, state: 'ready', receipt: { pending: pending.slice(0, count) } });
+    answer = () => ({ status: 200, body: { nodes: [of('node-1', 300), of('node-2', 2), of('node-3', 0)] } });
+    const lines = (await osier(['nodes'])).out.split('\n');
+    expect(lines[1]).toMatch(/ 300: acme\/shop\/staging\/e0: there is no such network namespace\.; acme\/shop\/staging\/e1: [^;]*; and 298 more \(-o json tells all\)$/);
+    expect(lines[2]).toMatch(/ 2: acme\/shop\/staging\/e0: [^;]*; acme\/shop\/staging\/e1: there is no such network namespace\.$/);
+    expect(lines[3]).toMatch(/ -$/);
+    const { out } = await osier(['nodes', '-o', 'json']);
+    expect((JSON.parse(out) as { nodes: { receipt: { pending: unknown[] } }[] }).nodes[0]?.receipt.pending).toHaveLength(300);
+  });
+  it('shows further denials, which are counted over all source ports, with no port and their own number', async () => {
+    const repeats = {
+      domain: 'acme', project: 'shop', node: 'node-1', event: 'denied', at: '2026-01-01T10:11:12.000Z', environment: 'staging', network: 'main', protocol: 'TCP', verdict: 'denied', reason: 'policy_denied',
+      source: { address: '10.0.0.2', port: 0, endpoint: 'acme/shop/staging/web' }, destination: { address: '10.0.0.3', port: 5432 }, revision: 9, repeats: 2, packets: { forward: 0, reply: 0 }, bytes: { forward: 0, reply: 0 }, decisions: [],
+    };
+    answer = () => ({ status: 200, ndjson: true, body: [repeats, { ...repeats, protocol: 'ICMP' }] });
+    const [tcp, icmp] = (await osier(['flows', '--denied'])).out.split('\n');
+    expect(tcp).toContain('web:* → 10.0.0.3:5432 TCP  denied  policy_denied ×2 ');
+    expect(icmp).toContain('web → 10.0.0.3:5432 ICMP');
+  });
   it('shows flows with the rule that decided', async () => {
     const flow = {
       domain: 'acme', project: 'shop', node: 'node-1', event: 'denied', at: '2026-01-01T10:11:12.000Z', environment: 'staging', network: 'main', protocol: 'TCP', verdict: 'denied', reason: 'policy_denied',

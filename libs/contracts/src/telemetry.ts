@@ -27,7 +27,8 @@ export type DropReason = (typeof dropReasons)[number];
 
 const flowSide = z.strictObject({
   address: ipv4Schema,
-  port: z.int().min(0).max(65535),
+  port: z.int().min(0).max(65535)
+    .meta({ description: '0: none. The protocol has no ports; or, at the source, the record tells of further denials (`packets.forward` is 0), which are counted together over all source ports' }),
   endpoint: z.string().optional().meta({ description: "The endpoint's path, where the node knows it" }),
   tags: z.record(z.string(), z.string()).optional(),
 });
@@ -52,7 +53,7 @@ export const flowSchema = z.strictObject({
   revision: z.int().meta({ description: 'In force when it was decided' }),
   packets: z.strictObject({ forward: z.int(), reply: z.int() }),
   bytes: z.strictObject({ forward: z.int(), reply: z.int() }),
-  repeats: z.int().min(0).meta({ description: 'Further denials of the same conversation since the last record' }),
+  repeats: z.int().min(0).meta({ description: 'Further denials since the last record from the same source address to the same destination address, port and protocol, for the same reason: over all source ports, since each new attempt has another' }),
 });
 export type Flow = z.infer<typeof flowSchema>;
 

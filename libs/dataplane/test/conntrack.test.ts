@@ -255,6 +255,17 @@ describe('denials', () => {
     expect(bench.events()).toEqual([expect.objectContaining({ repeats: 2, sourcePort: 4 })]);
   });
 
+  it('are told by the collector when no more come: their number over all source ports, and so no port and no packet', () => {
+    bench.kernel.configure({ denialRepeat: 50 });
+    for (const port of [1, 2, 3]) bench.send(b, p.tcp({ from: b, to: a.ip }, port, 23));
+    expect(bench.events()).toEqual([expect.objectContaining({ repeats: 0, sourcePort: 1, packets: [1n, 0n] })]);
+    pass(60);
+    bench.kernel.collect();
+    expect(bench.events()).toEqual([expect.objectContaining({ kind: FlowKind.denied, repeats: 2, sourcePort: 0, destinationPort: 23, packets: [0n, 0n], reason: DropReason.policy_missing })]);
+    bench.kernel.collect();
+    expect(bench.events()).toEqual([]);
+  });
+
   it('that are never repeated again are told by the collector', () => {
     bench.kernel.configure({ denialRepeat: 20 });
     const ask = () => bench.send(b, p.tcp({ from: b, to: a.ip }, 1, 22));

@@ -7,16 +7,20 @@ import { type CommonOptions, sessionOf } from '../session.ts';
 export interface FlowsOptions extends CommonOptions { readonly follow?: boolean; readonly denied?: boolean; readonly since?: string }
 type Line = ({ domain: string; project: string; node: string } & Flow) | { domain: string; project: string; node: string; lost: number };
 
-const side = ({ address, port, endpoint }: Flow['source']): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? '' : `:${port}`}`;
+const side = ({ address, port, endpoint }: Flow['source'], none = ''): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? none : `:${port}`}`;
+/** Further denials are counted over all source ports. */
+const anyPort = (flow: Flow): string => (flow.verdict === 'denied' && (flow.protocol === 'TCP' || flow.protocol === 'UDP') ? ':*' : '');
 
 /** One line for a person: when, where, who to whom, the verdict and the rule that gave it. */
 export function flowText(line: Line): string {
   if ('lost' in line) return `${line.node} could not report ${line.lost} flow records`;
   const why = line.decisions.map((d) => `${d.policy === 'default' ? '' : `${d.policy} `}rule ${d.rule} (${d.direction})`).join(', ');
-  const repeats = line.repeats > 0 ? ` ×${line.repeats + 1}` : '';
+  // A record without a packet of its own tells of further denials only.
+  const times = line.repeats + (line.packets.forward > 0 ? 1 : 0);
+  const repeats = line.repeats > 0 ? ` ×${times}` : '';
   const verdict = line.verdict === 'denied' ? `denied  ${line.reason}` : `allowed ${line.event}${line.endedBy === undefined ? '' : ` ${line.endedBy}`}`;
   const place = [line.domain, line.project, line.environment].join('/');
-  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source)} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}  ${why} @${line.revision}`.trimEnd();
+  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source, anyPort(line))} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}  ${why} @${line.revision}`.trimEnd();
 }
 
 export async function flows(io: Io, options: FlowsOptions): Promise<ExitCode> {
