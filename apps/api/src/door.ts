@@ -3,12 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BusRefused, BusUnavailable } from '@osier/bus/bus';
 import { type Problem, problem } from '@osier/contracts/problem';
 import { spans } from '@osier/telemetry/names';
-import { inSpan } from '@osier/telemetry/trace';
+import { currentTraceparent, inSpan } from '@osier/telemetry/trace';
 import { type ArgumentsHost, Catch, Controller, Delete, type ExceptionFilter, Get, HttpException, Post, Put, Req, Res, type Type } from '@nestjs/common';
 import { type Answer, type ApiRequest, busAway, Refusal } from './answers.ts';
 import { readBody } from './body.ts';
 import type { ApiContext } from './context.ts';
 import { handlerOf } from './handlers.ts';
+import { doorRecord, isRecorded, remember } from './record.ts';
 import { type Route, routes } from './routes.ts';
 import type { Authenticate } from './tokens.ts';
 
@@ -63,9 +64,11 @@ function traced(route: Route, request: IncomingMessage, work: () => Promise<Answ
 
 async function serve(door: Door, route: Route, request: HttpRequest, response: ServerResponse): Promise<void> {
   const gone = new AbortController();
+  let credential: string | undefined;
+  let traceparent: string | undefined;
   response.once('close', () => gone.abort());
   try {
-    const credential = route.open ? '' : door.authenticate(request.headers.authorization);
+    credential = route.open ? '' : door.authenticate(request.headers.authorization);
     if (credential === undefined) throw new Refusal(401, unauthorized, { 'www-authenticate': 'Bearer' });
     const at = request.originalUrl.indexOf('?');
     const asked: ApiRequest = {
@@ -76,12 +79,25 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
       credential,
       signal: AbortSignal.any([gone.signal, door.stopping]),
     };
-    const answer = await traced(route, request, () => handlerOf(route)(door.context, asked));
+    const answer = await traced(route, request, () => {
+      traceparent = currentTraceparent();
+      return handlerOf(route)(door.context, asked);
+    });
     if ('lines' in answer) await stream(response, answer.status, answer.lines, asked.signal);
     else send(response, answer.status, answer.body, answer.headers);
   } catch (error) {
+    await note(door, { route, request, params: request.params, credential, traceparent }, error);
     refuse(door, request, response, error);
   }
+}
+
+/** What is refused here never becomes an intent, so this is where it is written down. */
+async function note(door: Door, o: { route: Route | undefined; request: IncomingMessage; params: Record<string, string>; credential: string | undefined; traceparent: string | undefined }, error: unknown): Promise<void> {
+  const { status, problem: why } = error instanceof Refusal ? error : error instanceof BusUnavailable || error instanceof BusRefused ? busAway() : { status: 500, problem: internal };
+  const method = o.request.method ?? 'GET';
+  if (!isRecorded(method, o.route, status)) return;
+  const asked = { route: o.route, params: o.params, method, path: o.request.url ?? '/', credential: o.credential ?? '', ...(o.traceparent === undefined ? {} : { traceparent: o.traceparent }) };
+  await remember(door.context, doorRecord(asked, { status, result: 'refused', problem: why }));
 }
 
 /** A controller with a method for each route of the list; decorators are applied as functions. */
@@ -99,21 +115,26 @@ export function controllerOf(door: Door): Type {
   return Routes;
 }
 
+function frameworkRefusal(error: unknown, request: IncomingMessage): unknown {
+  const status = error instanceof HttpException ? error.getStatus() : undefined;
+  if (status === 404) {
+    const reason = `There is no ${request.method ?? 'GET'} ${(request.url ?? '/').slice(0, 100)} here.`;
+    return new Refusal(404, problem('unknown-route', '', reason, 'Compare the path with /openapi.json.'));
+  }
+  if (status !== undefined && status < 500) return new Refusal(status, problem('bad-request', '', 'The request cannot be read.', 'Compare it with /openapi.json.'));
+  return error;
+}
+
 /** What the framework itself refuses (an unknown route, a path that cannot be decoded) is answered with a problem too. */
 export function filterOf(door: Door): ExceptionFilter {
   class Problems implements ExceptionFilter {
-    catch(error: unknown, host: ArgumentsHost): void {
+    async catch(error: unknown, host: ArgumentsHost): Promise<void> {
       const request = host.switchToHttp().getRequest<IncomingMessage>();
       const response = host.switchToHttp().getResponse<ServerResponse>();
-      const status = error instanceof HttpException ? error.getStatus() : undefined;
-      if (status === 404) {
-        const reason = `There is no ${request.method ?? 'GET'} ${(request.url ?? '/').slice(0, 100)} here.`;
-        return send(response, 404, { problem: problem('unknown-route', '', reason, 'Compare the path with /openapi.json.') });
-      }
-      if (status !== undefined && status < 500) {
-        return send(response, status, { problem: problem('bad-request', '', 'The request cannot be read.', 'Compare it with /openapi.json.') });
-      }
-      refuse(door, request, response, error);
+      const refused = frameworkRefusal(error, request);
+      const credential = door.authenticate(request.headers.authorization);
+      await note(door, { route: undefined, request, params: {}, credential, traceparent: undefined }, refused);
+      refuse(door, request, response, refused);
     }
   }
   Catch()(Problems);

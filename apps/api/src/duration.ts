@@ -1,10 +1,10 @@
 import { refusal } from './answers.ts';
 
-const units = { ms: 1, s: 1000, m: 60_000 } as const;
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `10`, `10s`, `500ms`, `2m` → milliseconds; at most `most`. Undefined if it is none of these. */
+/** `10`, `10s`, `500ms`, `2m`, `1h`, `7d` → milliseconds. Undefined if it is none of these. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(text);
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text);
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * units[(match[2] ?? 's') as keyof typeof units]);
 }

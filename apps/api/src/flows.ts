@@ -1,33 +1,8 @@
-import { none } from '@osier/contracts/names';
 import { type FlowBatch, flowBatchSchema } from '@osier/contracts/telemetry';
 import type { Message } from '@osier/bus/bus';
-import { type Answer, type ApiRequest, busAway, refusal } from './answers.ts';
+import { type Answer, type ApiRequest, busAway } from './answers.ts';
 import type { ApiContext } from './context.ts';
-import { parseDuration } from './duration.ts';
-
-const token = (query: URLSearchParams, name: string): string | undefined => {
-  const value = query.get(name);
-  if (value === null || value === none) return undefined;
-  if (/^[a-z0-9-]{1,63}$/.test(value)) return value;
-  throw refusal(400, 'bad-parameter', name, `"${name}" is not a name.`, `Give ${name} as lower-case letters, digits and "-".`);
-};
-
-const flag = (query: URLSearchParams, name: string): boolean => {
-  const value = query.get(name);
-  if (value === null || value === 'false') return false;
-  if (value === '' || value === 'true') return true;
-  throw refusal(400, 'bad-parameter', name, `"${name}" is neither true nor false.`, `Write ${name}=true or leave it out.`);
-};
-
-/** Milliseconds since the epoch: a time in RFC 3339, or how long ago (`5m`). */
-function sinceOf(query: URLSearchParams): number | undefined {
-  const value = query.get('since');
-  if (value === null) return undefined;
-  const ago = parseDuration(value);
-  const at = ago === undefined ? Date.parse(value) : Date.now() - ago;
-  if (Number.isNaN(at)) throw refusal(400, 'bad-parameter', 'since', '"since" is neither a duration nor a time.', 'Write it as 5m or 2026-01-31T12:00:00Z.');
-  return at;
-}
+import { flag, sinceOf, token } from './parameters.ts';
 
 interface Wanted { readonly environment: string | undefined; readonly denied: boolean; readonly since: number | undefined }
 

@@ -2,8 +2,10 @@ import { intentDeclaration } from '@osier/contracts/catalogue';
 import type { WritableKind } from '@osier/contracts/kinds';
 import { tokenSchema } from '@osier/contracts/names';
 import { type Answer, type ApiRequest, refusal } from './answers.ts';
+import { audit } from './audit.ts';
 import { json } from './body.ts';
 import type { ApiContext } from './context.ts';
+import { deadLetter, deadLetters, drop, retry } from './dead.ts';
 import { timeoutOf } from './duration.ts';
 import { enforcement } from './enforcement.ts';
 import { flows } from './flows.ts';
@@ -58,7 +60,7 @@ const readyz: ApiHandler = async (context) => {
   return { status: 200, body: { status: 'ready' } };
 };
 
-type HandlerOf<T extends ActionType> = (action: Extract<RouteAction, { type: T }>) => ApiHandler;
+type HandlerOf<T extends ActionType> = (action: Extract<RouteAction, { type: T }>, route: Route) => ApiHandler;
 
 /** One handler for each type of route; a missing one does not compile. */
 const makers: { readonly [T in ActionType]: HandlerOf<T> } = {
@@ -71,9 +73,14 @@ const makers: { readonly [T in ActionType]: HandlerOf<T> } = {
   nodes: () => nodes,
   enforcement: () => enforcement,
   flows: () => flows,
+  audit: () => audit,
+  deadLetters: () => deadLetters,
+  deadLetter: () => deadLetter,
+  retry: (_, route) => retry(route),
+  drop: (_, route) => drop(route),
   openapi: () => async () => ({ status: 200, body: openapi() }),
   healthz: () => async () => ({ status: 200, body: { status: 'ok' } }),
   readyz: () => readyz,
 };
 
-export const handlerOf = (route: Route): ApiHandler => (makers[route.action.type] as (action: RouteAction) => ApiHandler)(route.action);
+export const handlerOf = (route: Route): ApiHandler => (makers[route.action.type] as (action: RouteAction, route: Route) => ApiHandler)(route.action, route);

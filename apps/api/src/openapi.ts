@@ -1,4 +1,6 @@
+import { auditPageSchema, auditResults } from '@osier/contracts/audit';
 import { catalogue, intentDeclaration, intentName } from '@osier/contracts/catalogue';
+import { deadLetterSchema } from '@osier/contracts/dead';
 import { documentSchema } from '@osier/contracts/document';
 import { type Kind, kindNames, kinds } from '@osier/contracts/kinds';
 import { nameSchema, tokenSchema } from '@osier/contracts/names';
@@ -23,6 +25,8 @@ const content = (schema: Json, example?: unknown): Json => ({ content: { 'applic
 const itemName = (kind: Kind): string => `${pascal(kind)}Item`;
 const specName = (kind: Kind): string => `${pascal(kind)}Spec`;
 
+const laidSchema = deadLetterSchema.extend({ deadSequence: z.int().min(1).meta({ description: 'In DEAD' }) });
+
 function schemas(): Json {
   const made: Json = {
     Problem: schemaOf(problemSchema),
@@ -43,6 +47,9 @@ function schemas(): Json {
         schemaOf(z.strictObject({ domain: nameSchema, project: nameSchema, node: z.string(), lost: z.int().min(1) })),
       ],
     },
+    AuditPage: schemaOf(auditPageSchema),
+    DeadLetter: schemaOf(laidSchema),
+    DeadLetterSummary: schemaOf(laidSchema.omit({ headers: true, headersLeftOut: true, body: true })),
     Status: { type: 'object', required: ['status'], properties: { status: { type: 'string' } } },
   };
   for (const kind of kindNames) {
@@ -73,6 +80,7 @@ const intentIdHeader = { 'osier-intent-id': { schema: { type: 'string' }, descri
 const query = (name: string, description: string, schema: Json = { type: 'string' }): Json => ({ name, in: 'query', required: false, description, schema });
 const header = (name: string, description: string): Json => ({ name, in: 'header', required: false, description, schema: { type: 'string' } });
 const timeout = (standard: string): Json => query('timeout', `How long to wait: 10s, 500ms, 2m, at most 5m. Default ${standard}`);
+const paging = [query('limit', 'At most so many; default 100', { type: 'integer', minimum: 1, maximum: 1000 }), query('before', 'The `next` of the answer before')];
 const changeParameters = [
   timeout('10s'),
   query('expectedVersion', 'Refuse with version-conflict unless the object is at this version; 0: does not exist', { type: 'integer', minimum: 0 }),
@@ -133,6 +141,32 @@ function operation(route: Route): Json {
         ],
         responses: { 200: { description: 'One JSON object on a line', content: { 'application/x-ndjson': { schema: ref('FlowLine') } } }, ...refused(400, 401, 503) },
       };
+    case 'audit':
+      return {
+        description: 'From the log itself, INTENTS and OUTCOMES, and from what the door refused. A page may be short, or empty, and have a `next`.',
+        parameters: [
+          query('since', 'A time, or how long ago: 5m, 2h, 7d'), query('credential', 'Only of this credential'), query('result', 'Only what ended so', { type: 'string', enum: auditResults }),
+          query('noun', 'Only about this kind of object: network'), ...['domain', 'project'].map((name) => query(name, `Only of this ${name}`)), ...paging,
+        ],
+        responses: { ...good('The newest first', ref('AuditPage')), ...refused(400, 401, 503) },
+      };
+    case 'deadLetters':
+      return {
+        parameters: [...['domain', 'project'].map((name) => query(name, `Only of this ${name}`)), ...paging],
+        responses: {
+          ...good('The newest first', { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref('DeadLetterSummary') }, next: { type: 'string', description: 'There may be more: ask again with this as `before`' } } }),
+          ...refused(400, 401, 503),
+        },
+      };
+    case 'deadLetter':
+      return { responses: { ...good('With headers and body', ref('DeadLetter')), ...refused(401, 404, 503) } };
+    case 'retry':
+      return {
+        description: 'In the name of its author, under an id that says where it comes from; repeated, it is still carried out once. The dead letter is dropped as soon as the intent is stored.',
+        parameters: [timeout('10s')], responses: decided(changeRefusals),
+      };
+    case 'drop':
+      return { responses: { ...good('What was dropped', ref('DeadLetterSummary')), ...refused(401, 404, 503) } };
     case 'openapi':
       return { responses: good('OpenAPI 3.1', { type: 'object' }) };
     case 'healthz':
@@ -143,7 +177,7 @@ function operation(route: Route): Json {
 
 function pathParameters(path: string): Json[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
-    name, in: 'path', required: true, schema: schemaOf(name === 'intentId' ? tokenSchema : path.startsWith('/v1/intents') || path.startsWith('/v1/outcomes') ? z.string() : nameSchema),
+    name, in: 'path', required: true, schema: schemaOf(name === 'intentId' ? tokenSchema : path.startsWith('/v1/intents') || path.startsWith('/v1/outcomes') || path.startsWith('/v1/dead-letters') ? z.string() : nameSchema),
   }));
 }
 

@@ -7,7 +7,7 @@ import { type Kind, kindNames, kinds, type Level, writableKinds, type WritableKi
 export type RouteAction =
   | { readonly type: 'apply' | 'delete'; readonly kind: WritableKind }
   | { readonly type: 'list' | 'get'; readonly kind: Kind }
-  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'openapi' | 'healthz' | 'readyz' };
+  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'audit' | 'deadLetters' | 'deadLetter' | 'retry' | 'drop' | 'openapi' | 'healthz' | 'readyz' };
 export type ActionType = RouteAction['type'];
 
 export interface Route {
@@ -58,6 +58,8 @@ function kindRoutes(kind: Kind): Route[] {
   ];
 }
 
+const deadPath = '/v1/dead-letters/{domain}/{project}/{intentId}';
+
 export const routes: readonly Route[] = [
   ...kindNames.flatMap(kindRoutes),
   { method: 'get', path: '/v1/nodes', operation: 'listNodes', summary: 'Nodes, and what each has confirmed', tag: 'nodes', action: { type: 'nodes' } },
@@ -68,6 +70,11 @@ export const routes: readonly Route[] = [
   { method: 'get', path: '/v1/outcomes/{domain}/{project}/{intentId}', operation: 'getOutcome', summary: 'What became of an intent', tag: 'intents', action: { type: 'outcome' } },
   { method: 'post', path: '/v1/enforcement', operation: 'awaitEnforcement', summary: 'Wait until every node concerned has confirmed changes', tag: 'enforcement', action: { type: 'enforcement' } },
   { method: 'get', path: '/v1/flows', operation: 'readFlows', summary: 'Flow records, one JSON object on a line', tag: 'flows', action: { type: 'flows' } },
+  { method: 'get', path: '/v1/audit', operation: 'readAudit', summary: 'Who wished what, when, and what became of it', tag: 'audit', action: { type: 'audit' } },
+  { method: 'get', path: '/v1/dead-letters', operation: 'listDeadLetters', summary: 'Intents that had to be given up, or that nobody can read', tag: 'dead-letters', action: { type: 'deadLetters' } },
+  { method: 'get', path: deadPath, operation: 'getDeadLetter', summary: 'One of them, with all that was published', tag: 'dead-letters', action: { type: 'deadLetter' } },
+  { method: 'post', path: `${deadPath}/retry`, operation: 'retryDeadLetter', summary: 'Publish it again under a new id', tag: 'dead-letters', action: { type: 'retry' } },
+  { method: 'delete', path: deadPath, operation: 'dropDeadLetter', summary: 'Throw it away', tag: 'dead-letters', action: { type: 'drop' } },
   { method: 'get', path: '/openapi.json', operation: 'getOpenapi', summary: 'This interface as an OpenAPI document', tag: 'service', action: { type: 'openapi' }, open: true },
   { method: 'get', path: '/healthz', operation: 'getHealth', summary: 'Whether the process runs', tag: 'service', action: { type: 'healthz' }, open: true },
   { method: 'get', path: '/readyz', operation: 'getReadiness', summary: 'Whether intents can be taken now', tag: 'service', action: { type: 'readyz' }, open: true },

@@ -65,13 +65,26 @@ export async function submit(context: ApiContext, request: ApiRequest, intent: s
   if (!checked.ok) throw new Refusal(statusOf(checked.problem.code), checked.problem);
   const data = new TextEncoder().encode(JSON.stringify(body));
   if (data.length > limits.intentBytes) throw tooLarge();
-  const timeoutMs = timeoutOf(request.query, 10_000);
+  timeoutOf(request.query, 10_000);
   const { id, given } = intentIdOf(request, context.newId);
   const subject = intentSubject({ ...scope, noun: declaration.noun, verb: declaration.verb, credential: request.credential });
   const headers = {
     [names.id]: id, [names.source]: 'osier/api', [names.type]: eventType(declaration.noun, declaration.verb), [names.specversion]: '1.0',
     [names.time]: new Date().toISOString(), [names.contentType]: 'application/json', ...traceHeaders(),
   };
+  return carryOut(context, request, { id, given, intent, scope, subject, data, headers });
+}
+
+/** An intent as it is to be published. `given`: the id is not new, so it may have been decided. `stored`: what is to be done as soon as it is stored. */
+interface Wish {
+  readonly id: string; readonly given: boolean; readonly intent: string; readonly scope: Scope;
+  readonly subject: string; readonly data: Uint8Array; readonly headers: Record<string, string>;
+  readonly stored?: () => Promise<void>;
+}
+
+/** Publishes an intent that is known to be whole, and waits for its outcome. */
+export async function carryOut(context: ApiContext, request: ApiRequest, { id, given, intent, scope, subject, data, headers, stored }: Wish): Promise<Answer> {
+  const timeoutMs = timeoutOf(request.query, 10_000);
   trace.getActiveSpan()?.setAttributes({
     [attributes.intentId]: id, [attributes.intentName]: intent, [attributes.credential]: request.credential,
     [attributes.domain]: scope.domain, [attributes.project]: scope.project, [attributes.environment]: scope.environment,
@@ -83,6 +96,7 @@ export async function submit(context: ApiContext, request: ApiRequest, intent: s
   const outcome = context.outcomes.wait({ domain: scope.domain, project: scope.project, intentId: id, timeoutMs: storing + timeoutMs, signal, lookNow: given });
   try {
     await store(context, subject, data, headers, { withinMs: storing, signal: request.signal, id });
+    await stored?.();
     const left = Math.max(0, timeoutMs - (performance.now() - started));
     const found = await Promise.race([outcome, sleep(left, undefined, { signal }).catch(() => undefined)]);
     return answerOf(id, intent, found);
