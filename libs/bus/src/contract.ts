@@ -189,6 +189,21 @@ export function busContract(title: string, open: () => Promise<BusUnderTest>): v
       });
     });
 
+    // Last: other streams than before are there afterwards.
+    it('makes a stream that was deleted anew where it is told to, and its mirror with the same sequences; what is there stays', async () => {
+      const [before, kept] = [await bus.stream('CHANGES'), await bus.stream('INTENTS')];
+      expect(before?.rebuilt).toBe(false);
+      for (const name of ['STATE', 'CHANGES', 'CHANGES']) await bus.deleteStream(name);
+      expect(await bus.stream('CHANGES')).toBeUndefined();
+      await bus.ensureStreams({ CHANGES: 5_000_000, STATE: 5_000_000, INTENTS: 5_000_000 });
+      expect(await bus.stream('CHANGES')).toMatchObject({ firstSequence: 5_000_001, lastSequence: 5_000_000, messages: 0, rebuilt: true });
+      expect((await bus.stream('CHANGES'))?.incarnation).not.toBe(before?.incarnation);
+      expect(await bus.stream('INTENTS')).toEqual(kept);
+      const subject = state(scope(), 'a');
+      expect(await put(subject, 'one', { expectedLastSubjectSequence: 0 })).toMatchObject({ sequence: 5_000_001 });
+      expect(await eventually(() => bus.last('STATE', subject), (m) => m !== undefined)).toMatchObject({ sequence: 5_000_001 });
+      expect(await bus.stream('STATE')).toMatchObject({ lastSequence: 5_000_001, messages: 1, rebuilt: true });
+    });
     it('fails with BusUnavailable once it is closed', async () => {
       const other = await under.connect('closing');
       expect(other.connected).toBe(true);

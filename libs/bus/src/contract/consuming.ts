@@ -138,6 +138,19 @@ export function consumingContract(bus: () => Bus, under: () => BusUnderTest): vo
       expect(watched.texts()).toEqual(['a', 'a', 'b']);
       expect(watched.problems.map((p) => p.name)).toContain('ConsumerMissing');
     });
+    it('that began with the last of each subject is made sure of again, whatever a new one would begin with', async () => {
+      const place = scope();
+      const durable = consumerName();
+      const { sequence } = await put(state(place, 'a'), 'a');
+      await eventually(() => bus().last('STATE', state(place, 'a')), (m) => m !== undefined);
+      const declaration = { stream: 'STATE', filters: [all(place)] };
+      await bus().ensureConsumer(durable, { ...declaration, from: 'last-per-subject' });
+      await bus().ensureConsumer(durable, { ...declaration, from: { sequence: sequence + 1 } });
+      const watched = await watch(bus(), durable, { ...declaration, from: { sequence: sequence + 1 } });
+      await eventually(watched.texts, (t) => t.length === 1);
+      await watched.stop();
+      expect(watched.texts()).toEqual(['a']);
+    });
     it('brings first, at once and in its place, what an earlier life took and did not acknowledge', async () => {
       const place = scope();
       const declaration = { stream: 'CHANGES', filters: [all(place)] };

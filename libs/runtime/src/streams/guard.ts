@@ -24,7 +24,7 @@ export class DatabaseOlder extends Error {
   readonly fix: string;
   constructor(service: Service, subjects: readonly string[]) {
     super(`the database of ${service} is older than the stream STATE: ${subjects.length} documents there are newer, the first ${subjects[0]}. Somebody has put an older copy back.`);
-    this.fix = `Stop ${service}, put the newest copy of its database back, or restore the whole installation from one backup (osier restore), and start it again. Nothing was changed meanwhile; traffic goes on.`;
+    this.fix = `Stop ${service}, put the newest copy of its database back, or restore the whole installation from one backup, and start it again. Nothing was changed meanwhile; traffic goes on.`;
   }
 }
 
