@@ -12,6 +12,17 @@ describe('the configuration of a service', () => {
     expect(read).toThrow(ConfigProblem);
     expect(read).toThrow(/OSIER_DATA_DIR: is not set \(Directory of its database\)\n.*OSIER_HEALTH_PORT: .*Port of/s);
   });
+  it.each([
+    ['mysql://h/db', /OSIER_DATABASE_URL: is not the URL of a PostgreSQL database \(postgres:/],
+    ['just-a-host', /OSIER_DATABASE_URL: is not the URL/],
+    ['postgres://u@h:5432', /OSIER_DATABASE_URL: names no database/],
+  ])('takes no database of another kind: %s', (url, says) => {
+    expect(() => readServiceConfig({ ...good, OSIER_DATABASE_URL: url })).toThrow(says);
+  });
+  it('needs no directory where the database is a PostgreSQL, and shows no password', () => {
+    expect(readServiceConfig({ ...good, OSIER_DATA_DIR: '', OSIER_DATABASE_URL: 'postgresql://u@h/db' })).toMatchObject({ OSIER_DATABASE_URL: 'postgresql://u@h/db' });
+    expect(() => readServiceConfig({ ...good, OSIER_DATABASE_URL: 'mariadb://u:very-secret@h/db' })).not.toThrow(/very-secret/);
+  });
   it('never shows what is in a file of secrets', () => {
     expect(() => readCredentials('/nowhere/credentials.json')).toThrow('/nowhere/credentials.json cannot be used: ENOENT');
     expect(() => readCredentials(import.meta.filename)).toThrow('it is not JSON of the form');

@@ -6,6 +6,8 @@ const serviceConfig = z.object({
   OSIER_NATS_URL: z.string().min(1).meta({ description: 'Where NATS is: nats://127.0.0.1:4222' }),
   OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'JSON file {user, password} of the service on NATS' }),
   OSIER_DATA_DIR: z.string().min(1).meta({ description: 'Directory of its database' }),
+  OSIER_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'is not the URL of a PostgreSQL database' }).regex(/^[^/]+:\/\/[^/]*\/[^/?]/, 'names no database')
+    .optional().meta({ description: 'postgres://user@host:5432/database; without it: SQLite in OSIER_DATA_DIR' }),
   OSIER_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   OSIER_HEALTH_PORT: z.coerce.number().int().min(0).max(65535).default(0).meta({ description: 'Port of /healthz and /readyz on 127.0.0.1; 0: any free one' }),
   OSIER_READY_FILE: z.string().min(1).optional().meta({ description: 'Written when it is ready: JSON {pid, healthPort}' }),
@@ -28,7 +30,11 @@ export function readConfig<S extends z.ZodObject>(schema: S, environment: Readon
   });
   throw new ConfigProblem(`Set these environment variables right:\n${lines.join('\n')}`);
 }
-export const readServiceConfig = (environment: Readonly<Record<string, string | undefined>>): ServiceConfig => readConfig(serviceConfig, environment);
+export function readServiceConfig(environment: Readonly<Record<string, string | undefined>>): ServiceConfig {
+  // In PostgreSQL nothing is kept in a directory.
+  const given = environment['OSIER_DATABASE_URL'] ? { ...environment, OSIER_DATA_DIR: environment['OSIER_DATA_DIR'] || '.' } : environment;
+  return readConfig(serviceConfig, given);
+}
 
 const credentials = z.object({ user: z.string().min(1), password: z.string().min(1) });
 export function readCredentials(file: string): z.infer<typeof credentials> {

@@ -10,6 +10,7 @@ import { natsConfiguration } from '@osier/bus/accounts';
 import { connectBus } from '@osier/bus/jetstream';
 import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
 import type { Bus } from '@osier/bus/bus';
+import { startPostgres } from '@osier/store/postgres-server';
 
 /** A service that makes every domain it is asked for, run as a process of its own by what every service is run by. */
 const program = `
@@ -116,6 +117,35 @@ describe('a service as a process', () => {
     const spans = exported.flatMap((body) => (JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] }).resourceSpans.flatMap((r) => r.scopeSpans.flatMap((s) => s.spans)));
     expect(spans).toContainEqual(expect.objectContaining({ name: 'intent domain.apply', traceId: trace, parentSpanId: 'b7ad6b7169203331' }));
     expect(output().split('\n').filter((line) => line.includes(trace))).toEqual([expect.stringContaining('"msg":"decided"')]);
+  }, 60_000);
+
+  it('keeps its database in PostgreSQL by one setting: kills of that, of itself, and a second process beside it lose nothing', async () => {
+    const postgres = await startPostgres();
+    try {
+      rmSync(readyFile, { force: true });
+      const onPostgres = { OSIER_DATABASE_URL: postgres.url, OSIER_DATA_DIR: '' };
+      const first = start(onPostgres);
+      await ready();
+      await wish('in-postgres');
+      expect(await outcomeOf('in-postgres')).toMatchObject({ result: 'accepted' });
+      await postgres.kill();
+      await wish('while-it-is-away');
+      await sleep(500);
+      await postgres.start();
+      expect(await outcomeOf('while-it-is-away')).toMatchObject({ result: 'accepted' });
+
+      const second = start({ ...onPostgres, OSIER_READY_FILE: '' });
+      await until(() => (/another process works on the schema osier_tenant: osier-tenant/.test(second.output()) ? true : undefined));
+      first.child.kill('SIGKILL');
+      await ended(first.child);
+      await wish('to-the-second');
+      expect(await outcomeOf('to-the-second')).toMatchObject({ result: 'accepted' });
+      expect(postgres.query("select string_agg(name, ' ' order by id) from osier_tenant.entities where name ~ 'in-p|while|second'")).toBe('in-postgres while-it-is-away to-the-second');
+      second.child.kill('SIGTERM');
+      expect(await ended(second.child)).toBe(0);
+    } finally {
+      await postgres.remove();
+    }
   }, 60_000);
 
   it('that is not configured says in one go what is missing, and ends with 1', async () => {

@@ -51,14 +51,14 @@ async function run(definition: AnyDefinition, { companion }: RunOptions): Promis
   const tracing = await startTracing(name);
   closers.unshift(() => tracing.shutdown());
 
-  const store = await openStore(config, name);
-  closers.unshift(() => store.close());
   const up: { service?: Service } = {};
   const app = await NestFactory.create(healthModule(() => up.service?.readiness() ?? { ready: false }), { logger: false, abortOnError: false });
   await app.listen(config.OSIER_HEALTH_PORT, '127.0.0.1');
   const healthPort = (app.getHttpServer().address() as AddressInfo).port;
   log.info({ healthPort }, 'starting');
 
+  const store = await openStore(config, name, log);
+  closers.unshift(() => store.close());
   const bus = await connectBus({ url: config.OSIER_NATS_URL, user, password, name: `osier-${name}` });
   closers.unshift(() => bus.close());
   const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion });
@@ -80,7 +80,13 @@ async function serveWithNest(app: INestApplication, service: Service, bus: Bus, 
   await app.startAllMicroservices();
 }
 
-async function openStore(config: ServiceConfig, name: string): Promise<Store> {
+async function openStore(config: ServiceConfig, name: string, log: Log): Promise<Store> {
+  const url = config.OSIER_DATABASE_URL;
+  if (url !== undefined) {
+    const { openPostgres } = await import('@osier/store/postgres');
+    // Started anew by whatever runs it, it waits until the other one ends.
+    return openPostgres({ url, service: name, log, onLost: () => process.exit(1) });
+  }
   mkdirSync(config.OSIER_DATA_DIR, { recursive: true, mode: 0o700 });
   return openSqlite({ file: join(config.OSIER_DATA_DIR, `${name}.db`) });
 }

@@ -38,7 +38,7 @@ const sessionOptions = '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -
 
 /** The name of the database as a person may read it: without the login. */
 function nameOf(url: URL, schema: string): string {
-  return `${url.host || url.searchParams.get('host') || 'localhost'}${url.pathname}, schema ${schema}`;
+  return `${url.searchParams.get('host') ?? (url.host || 'localhost')}${url.pathname}, schema ${schema}`;
 }
 
 async function connection(options: PostgresOptions, schema: string, ownership: Ownership) {

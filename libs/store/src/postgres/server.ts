@@ -55,11 +55,11 @@ const settings = [
   'dynamic_shared_memory_type = posix', 'recovery_init_sync_method = syncfs', 'autovacuum = on', 'log_timezone = UTC', 'timezone = UTC',
 ];
 
-/** Makes a PostgreSQL in a new directory below `parent` and starts it. Nobody but this machine's root and the user it runs as gets in. */
-export async function startPostgres(options: { parent?: string; settings?: readonly string[] } = {}): Promise<PostgresServer> {
+/** Makes a PostgreSQL in a new directory and starts it. Nobody but this machine's root and the user it runs as gets in. */
+export async function startPostgres(options: { settings?: readonly string[] } = {}): Promise<PostgresServer> {
   const bin = findPostgres();
   // Short, since the path of a unix socket has at most 107 bytes.
-  const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'osier-pg-'));
+  const directory = mkdtempSync(join(tmpdir(), 'osier-pg-'));
   const owner = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
   const data = join(directory, 'data');
   const env = environment(bin);
@@ -70,8 +70,6 @@ export async function startPostgres(options: { parent?: string; settings?: reado
     if (result.status !== 0) throw new Error(`${program} failed: ${result.error?.message ?? result.stderr}`);
     return result.stdout;
   };
-  run('initdb', ['--pgdata', data, '--username', 'osier', '--auth', 'trust', '--encoding', 'UTF8', '--no-locale', '--no-sync']);
-  writeFileSync(join(data, 'postgresql.conf'), [...settings, `unix_socket_directories = '${directory}'`, ...(options.settings ?? []), ''].join('\n'));
 
   const socket = join(directory, '.s.PGSQL.5432');
   let child: ChildProcess | undefined;
@@ -114,6 +112,8 @@ export async function startPostgres(options: { parent?: string; settings?: reado
     },
   };
   try {
+    run('initdb', ['--pgdata', data, '--username', 'osier', '--auth', 'trust', '--encoding', 'UTF8', '--no-locale', '--no-sync']);
+    writeFileSync(join(data, 'postgresql.conf'), [...settings, `unix_socket_directories = '${directory}'`, ...(options.settings ?? []), ''].join('\n'));
     await start();
     run('psql', ['-Xq', '-h', directory, '-U', 'osier', '-c', 'create database osier', 'postgres']);
     return server;
