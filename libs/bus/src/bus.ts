@@ -74,6 +74,10 @@ export class NotStored extends Error {
 export class BusUnavailable extends Error {
   override readonly name = 'BusUnavailable';
 }
+/** Thrown by whoever is handed a batch, when nothing can be done now: all of it that was not answered comes again after a pause, in its order, before anything else. */
+export class PutOff extends Error {
+  override readonly name = 'PutOff';
+}
 
 /** The server understood and said no, and will say no again: not allowed, not possible, no such stream. */
 export class BusRefused extends Error {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bus, BusUnavailable, type Consumption, ConsumerMissing, type Delivery } from './bus.ts';
+import { type Bus, BusUnavailable, type Consumption, ConsumerMissing, type Delivery, PutOff } from './bus.ts';
 
 /** How both implementations fetch; what is done with it is the same for both. */
 export interface Puller {
@@ -47,8 +47,9 @@ export async function consumeWith(puller: Puller, o: Options, fatal: (error: unk
       } catch (error) {
         if (stopping.signal.aborted) return;
         const gone = error instanceof ConsumerMissing;
-        if (gone || error instanceof BusUnavailable) ensured = puller.ensure === undefined;
-        setBack ||= error instanceof BusUnavailable;
+        const away = error instanceof BusUnavailable || error instanceof PutOff;
+        if (gone || away) ensured = puller.ensure === undefined;
+        setBack ||= away;
         if (!gone || !missing) o.onProblem?.(error as Error);
         missing = gone;
         const delay = gone ? missingDelay : Math.min(problemDelay.first * 2 ** failures, problemDelay.longest);

@@ -1,3 +1,4 @@
+import { PutOff } from '@osier/bus/bus';
 import type { Store, UnitOfWork } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
 import { NeedsCatchUp } from './context.ts';
@@ -46,7 +47,17 @@ export class Batches<T> {
     this.#doubt = options.doubt;
   }
 
+  /** Throws PutOff when nothing can be done now: all that is not done is to come again, in its order. */
   async handle(items: readonly T[]): Promise<void> {
+    try {
+      await this.#handleAll(items);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      throw new PutOff((error as Error).message, { cause: error });
+    }
+  }
+
+  async #handleAll(items: readonly T[]): Promise<void> {
     const doubt = this.#doubt;
     if (!doubt || !items.some((item) => doubt.suspects.has(doubt.sequence(item)))) return this.#handle(items);
     for (const item of items) await (doubt.suspects.has(doubt.sequence(item)) ? this.#carefully(item, doubt) : this.#alone(item));
@@ -66,6 +77,7 @@ export class Batches<T> {
     try {
       await this.#together(items);
     } catch (error) {
+      if (isAway(error)) throw error;
       if (isTemporary(error)) {
         this.#log.warn({ err: error, items: items.length }, 'put off; it will be tried again');
         for (const item of items) this.#work.later(item, this.#delay(1));
@@ -98,6 +110,7 @@ export class Batches<T> {
       await this.#together([item]);
       this.#finished(item);
     } catch (error) {
+      if (isAway(error)) throw error;
       const failures = (this.#failures.get(key) ?? 0) + 1;
       if (this.#failures.size >= rememberedFailures) this.#failures.clear();
       const temporary = isTemporary(error);
@@ -115,6 +128,7 @@ export class Batches<T> {
       this.#log.error({ err: cause, item: key, tries }, 'given up after several attempts');
       this.#finished(item);
     } catch (error) {
+      if (isAway(error)) throw error;
       this.#log.error({ err: error, item: key }, 'could not even be given up; it will be tried again');
       this.#work.later(item, this.#delay(attempts));
     }
@@ -134,4 +148,10 @@ export class Batches<T> {
 export class Temporary extends Error {
   override readonly name: string = 'Temporary';
 }
-const isTemporary = (error: unknown): boolean => error instanceof Temporary || (error instanceof Error && error.name === 'BusUnavailable');
+const isTemporary = (error: unknown): boolean => error instanceof Temporary;
+/**
+ * The bus or the database is away, so whatever comes next would fail as well. Items that were put off one by one would come back in the order of
+ * their delays, and what was wished first of an object could be done last.
+ */
+const away = ['BusUnavailable', 'StoreUnavailable'];
+const isAway = (error: unknown): boolean => error instanceof Error && away.includes(error.name);

@@ -4,7 +4,7 @@ import type { HandlerContext, Handlers, ServiceDefinition } from '@osier/domain/
 import type { Intent } from '@osier/domain/decision';
 import { type Platform, type PlatformOptions, startPlatform } from '@osier/testing/platform';
 import { queryReplySchema } from '@osier/contracts/queries';
-import { type Bus, WrongLastSequence } from '@osier/bus/bus';
+import { type Bus, BusUnavailable, WrongLastSequence } from '@osier/bus/bus';
 
 const never = async (): Promise<Decision> => { throw new Error('not in this test'); };
 type Decide = (intent: Intent, context: HandlerContext) => Promise<Decision>;
@@ -104,6 +104,22 @@ describe('an intent', () => {
     let tries = 0;
     await started([{ definition: tenant(async (intent, context) => { if (++tries < 4) throw new Error('not yet'); return make(intent, context); }) }]);
     expect(await platform.wish(domain('acme'))).toMatchObject({ result: 'accepted' });
+  });
+
+  it('keeps its place among the others when the database is away for a while', async () => {
+    const decided: string[] = [];
+    let away = 0;
+    const wrap: PlatformOptions['wrap'] = (_name, parts) => ({ ...parts, store: { ...parts.store, transaction: (work) => (away-- > 0 ? Promise.reject(new BusUnavailable('away')) : parts.store.transaction(work)) } });
+    await started([{ definition: tenant(async (intent, context) => (decided.push(intent.id), make(intent, context))) }], { wrap, retryMs: 50 });
+    const names = Array.from({ length: 200 }, (_, n) => `d${n}`);
+    await platform.stop('tenant');
+    for (const name of names) await platform.publish(domain(name));
+    away = 3;
+    await platform.start('tenant');
+    await platform.outcome(platformScope, 'd199');
+    await platform.settle();
+    expect(decided).toEqual(names);
+    await platform.check();
   });
 
   it('is continued in one trace: the document and the outcome carry it on', async () => {
