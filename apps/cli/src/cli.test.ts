@@ -268,6 +268,57 @@ describe('osier delete, wait, nodes, flows', () => {
   });
 });
 
+describe('osier audit', () => {
+  const entry = { at: '2026-01-01T10:11:12.345Z', from: 'intents', sequence: 7, credential: 'ci', intent: 'network.apply', domain: 'acme', project: 'shop', environment: 'staging', name: 'main', intentId: 'x-1', trace: '4bf92f3577b34da6a3ce929d0e0e4736', result: 'accepted', revision: 9 };
+  const knocked = { at: '2026-01-01T10:11:13.000Z', from: 'door', sequence: 1, credential: '_', intent: 'domain.apply', domain: 'acme', project: '_', environment: '_', result: 'refused', status: 401, request: 'PUT /v1/domains/acme', problem: { code: 'unauthorized', path: '', reason: 'x', fix: 'y' } };
+  it('shows who, what, when, what became of it, and the trace', async () => {
+    answer = () => ({ status: 200, body: { items: [knocked, entry] } });
+    const { code, out } = await osier(['audit', '--since', '1h', '--credential', 'ci', '--noun', 'network', '--result', 'refused'], { env: { OSIER_DOMAIN: 'acme' } });
+    expect(asked).toEqual(['GET /v1/audit?since=1h&credential=ci&result=refused&noun=network&limit=100']);
+    expect([code, out.split('\n').map((line) => line.replaceAll(/ +/g, ' '))]).toEqual([0, [
+      'TIME CREDENTIAL WISH OBJECT RESULT WHY INTENT TRACE',
+      '2026-01-01 10:11:13 _ domain.apply acme refused unauthorized PUT /v1/domains/acme -',
+      '2026-01-01 10:11:12 ci network.apply acme/shop/staging/main accepted @9 x-1 4bf92f3577b34da6a3ce929d0e0e4736', '',
+    ]]);
+  });
+  it('asks for page after page until it has enough, also past an empty one', async () => {
+    const pages = [{ items: [entry], next: '5.2' }, { items: [], next: '3.2' }, { items: [entry], next: '1.1' }];
+    answer = () => ({ status: 200, body: pages.shift() ?? { items: [] } });
+    const { out } = await osier(['audit', '--limit', '2', '-d', 'acme', '-o', 'json']);
+    expect((JSON.parse(out) as { items: unknown[] }).items).toEqual([entry, entry]);
+    expect(asked).toEqual(['GET /v1/audit?domain=acme&limit=2', 'GET /v1/audit?domain=acme&limit=1&before=5.2', 'GET /v1/audit?domain=acme&limit=1&before=3.2']);
+  });
+});
+
+describe('osier dead', () => {
+  const letter = {
+    intentId: 'x-1', intent: 'domain.apply', domain: '_', project: '_', environment: '_', credential: 'ci', subject: 'osier.intent._._._.domain.apply.ci', sequence: 3, deadSequence: 1,
+    problem: { code: 'internal-error', reason: 'It failed.', path: '', fix: 'Report it.' }, cause: 'Error: a bug', service: 'tenant', tries: 5, at: '2026-01-01T10:11:12.345Z', bytes: 15,
+  };
+  const path = '/v1/dead-letters/_/_/x-1';
+  it('lists, and shows one whole', async () => {
+    answer = (_method, asking) => (asking === path ? { status: 200, body: { ...letter, headers: { 'ce-id': 'x-1' }, headersLeftOut: 0, body: { encoding: 'json', text: '{"name":"acme"}' } } } : { status: 200, body: { items: [letter] } });
+    expect((await osier(['dead', 'list'])).out.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
+      'ID TIME WISH CREDENTIAL SERVICE TRIES TOLD CAUSE', '_/_/x-1 2026-01-01 10:11:12 domain.apply ci tenant 5 internal-error Error: a bug', '',
+    ]);
+    const shown = (await osier(['dead', 'show', '_/_/x-1'])).out;
+    for (const text of ['tenant, after 5 tries', 'internal-error: It failed.', 'Error: a bug', 'INTENTS 3', 'ce-id: x-1', '{"name":"acme"}']) expect(shown).toContain(text);
+  });
+  it.each([
+    ['retry', [200, { result: 'accepted', intentId: 'retry-1-x-1', revision: 9, changes: [] }], 0, 'accepted @9 as retry-1-x-1'],
+    ['retry', [409, { result: 'refused', intentId: 'retry-1-x-1', problem: letter.problem }], 1, 'refused as retry-1-x-1: internal-error: It failed.\n  fix: Report it.'],
+    ['retry', [202, { result: 'pending', intentId: 'retry-1-x-1' }], 4, 'stored as retry-1-x-1; not decided within 10 s'],
+    ['retry', [404, { problem: { code: 'not-found', path: 'intentId', reason: 'There is none.', fix: 'List.' } }], 1, 'osier: intentId: There is none.'],
+    ['drop', [200, letter], 0, 'dropped _/_/x-1'],
+    ['drop', [503, { problem: { code: 'not-recorded', path: '', reason: 'It could not be written down.', fix: 'Repeat.' } }], 3, 'It could not be written down.'],
+  ] as const)('%s: answered %j ends with %i', async (command, [status, body], code, text) => {
+    answer = () => ({ status, body });
+    const ended = await osier(['dead', command, '_/_/x-1']);
+    expect([ended.code, ended.out + ended.err]).toEqual([code, expect.stringContaining(text)]);
+    expect(asked).toEqual([command === 'retry' ? `POST ${path}/retry` : `DELETE ${path}`]);
+  });
+});
+
 describe('a tired operator', () => {
   it.each([
     [[], 2, /Usage: osier/],
@@ -280,6 +331,11 @@ describe('a tired operator', () => {
     [['wait', 'network', 'main', '--for', 'rain'], 2, /Allowed choices are enforced, deleted/],
     [['nodes', '--server', 'http://127.0.0.1:1'], 3, /cannot reach Osier at http:\/\/127\.0\.0\.1:1: [\s\S]*Is it running\?\n {2}try: osier lab up/],
     [['nodes', '--lab', 'none-of-this-name'], 3, /no lab named "none-of-this-name" is up[\s\S]*osier lab up --name none-of-this-name/],
+    [['audit', '--limit', 'all'], 2, /"all" is not a number of entries/],
+    [['audit', '--result', 'good'], 2, /Allowed choices are accepted, refused, pending, ignored/],
+    [['dead', 'show'], 2, /missing required argument 'id'/],
+    [['lab', 'up', '--frob'], 2, /unknown option '--frob'/],
+    [['dead', 'drop', 'x-1'], 2, /"x-1" is not the id of a dead letter[\s\S]*DOMAIN\/PROJECT\/INTENT/],
     [['nodes', '--server', 'nonsense'], 2, /"nonsense" is not the address of a server/],
   ])('is told what to do: osier %j', async (args, code, text) => {
     const ended = await osier(args);

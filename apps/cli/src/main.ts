@@ -1,6 +1,6 @@
 //   argv ─► program (commander; commands are loaded when they run) ─► session: connection + client ─HTTP─► api
 //                                                              └────► lab commands (@osier/lab), on this machine
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { exitCodes, Failure } from './failure.ts';
 import { type Io, processIo } from './io.ts';
 import { buildProgram, type Ending } from './program.ts';
@@ -34,6 +34,8 @@ function tell(io: Io, error: unknown, asJson: boolean): number {
   return error.exitCode;
 }
 
+const everyCommand = (command: Command): Command[] => [command, ...command.commands.flatMap(everyCommand)];
+
 async function run(argv: readonly string[]): Promise<number> {
   const io = processIo(stopping.signal);
   const ending: Ending = { code: exitCodes.ok };
@@ -43,7 +45,7 @@ async function run(argv: readonly string[]): Promise<number> {
   else program.command('lab').description('a whole Osier on this machine: up, load, exec, probe, matrix, down');
   const asJson = argv.some((word, index) => word === '--output=json' || word === '-ojson' || (word === 'json' && ['-o', '--output'].includes(argv[index - 1] ?? '')));
   try {
-    for (const command of [program, ...program.commands]) command.exitOverride();
+    for (const command of everyCommand(program)) command.exitOverride();
     await program.parseAsync(argv as string[], { from: 'user' });
     return Number(process.exitCode ?? ending.code);
   } catch (error) {

@@ -97,5 +97,45 @@ export function buildProgram(io: Io, ending: Ending): Command {
       ending.code = await (await import('./commands/nodes.ts')).nodes(io, command.optsWithGlobals());
     });
 
+  within(connected(program.command('audit')))
+    .description('show who wished what, when, and what became of it; the newest first')
+    .option('--since <time>', 'a time, or how long ago: 5m, 2h, 7d')
+    .option('--credential <id>', 'only what this credential wished')
+    .addOption(new Option('--result <result>', 'only what ended so').choices(['accepted', 'refused', 'pending', 'ignored']))
+    .option('--noun <kind>', 'only about this kind of object')
+    .option('--limit <count>', 'at most so many', '100')
+    .addHelpText('after', examples('osier audit --since 1h --result refused', 'osier audit --credential ci --noun policy -o json'))
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/audit.ts')).audit(io, command.optsWithGlobals());
+    });
+
+  deadCommands(program, io, ending);
   return program;
+}
+
+/** Narrows by scope only where that is asked for: what is not shown could be what is looked for. */
+function within(command: Command): Command {
+  return command.option('-d, --domain <name>', 'only of this domain').option('-p, --project <name>', 'only of this project');
+}
+
+function deadCommands(program: Command, io: Io, ending: Ending): void {
+  const dead = program.command('dead').description('intents that had to be given up, or that nobody can read');
+  within(connected(dead.command('list')))
+    .description('list dead letters, the newest first')
+    .option('--limit <count>', 'at most so many', '100')
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/dead.ts')).list(io, command.optsWithGlobals());
+    });
+  const one = (name: string, what: string): Command => connected(dead.command(name)).description(what).argument('<id>', 'as `osier dead list` shows it: DOMAIN/PROJECT/INTENT');
+  one('show', 'show one, with all that was published and why it was given up').action(async (id: string, _options: unknown, command: Command) => {
+    ending.code = await (await import('./commands/dead.ts')).show(io, id, command.optsWithGlobals());
+  });
+  one('retry', 'publish one again under a new id, in the name of its author; it is dropped when that is stored')
+    .option('-t, --timeout <duration>', 'how long to wait until it is decided', '10s')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/dead.ts')).retry(io, id, command.optsWithGlobals());
+    });
+  one('drop', 'throw one away').action(async (id: string, _options: unknown, command: Command) => {
+    ending.code = await (await import('./commands/dead.ts')).drop(io, id, command.optsWithGlobals());
+  });
 }
