@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { missingCapabilities } from './machine.mjs';
 import { debianMirror } from './nats.mjs';
-import { staleEntries } from './packages.mjs';
+import { absentEntries, staleEntries } from './packages.mjs';
 import { NATS_GO_VERSION, NATS_MINIMUM, compareVersions } from './versions.mjs';
 
 describe('versions', () => {
@@ -54,6 +54,10 @@ describe('npm packages', () => {
   });
   it('are stale when one is missing', () => {
     expect(staleEntries(lock, installed(links))).toEqual(['node_modules/a']);
+  });
+  it('are absent when they have no folder, whatever is recorded, unless they may be', () => {
+    expect(absentEntries(lock, (path: string) => path === 'node_modules/a')).toEqual(['node_modules/@osier/bus']);
+    expect(absentEntries(lock, () => false)).toEqual(['node_modules/@osier/bus', 'node_modules/a']);
   });
   it('are stale when a workspace is not linked', () => {
     expect(staleEntries(lock, installed({ 'node_modules/a': { version: '1.0.0' } }))).toEqual(['node_modules/@osier/bus']);

@@ -13,6 +13,9 @@ export const MACHINE_NEEDS = [
   { package: 'libbpf1', library: 'libbpf.so.1' },
 ];
 
+/** Debian's PostgreSQL, for tests only. */
+export const POSTGRES_PACKAGE = 'postgresql';
+
 /** Compares dotted versions number by number: negative, zero or positive like a sort comparator. */
 export function compareVersions(a, b) {
   const left = a.split('.').map(Number);
