@@ -93,8 +93,7 @@ export async function relayOnce({ bus, store, around, onPublished }: RelayDeps):
   if (items.length === 0) return 0;
   const states = only(items, 'state');
   const { revisions, done, failure } = await publishStates(states, (item, after) => publishState(bus, around.service, item, after));
-  if (done.length > 0) await store.published(done);
-  if (done.length > 0) await remember(store, done.reduce((a, b) => (b.revision > a.revision ? b : a)));
+  if (done.length > 0) await store.published(done, await highest(store, done.reduce((a, b) => (b.revision > a.revision ? b : a))));
   for (const { item, revision } of done) await onPublished?.(item.document, revision);
   if (failure) throw failure;
 
@@ -131,7 +130,9 @@ async function publishStates(items: readonly Of<'state'>[], publish: (item: Of<'
   return { revisions, done, failure };
 }
 
-async function remember(store: Store, { item, revision }: { item: Of<'state'>; revision: number }): Promise<void> {
-  if (revision > Number((await store.mark(maxRevisionMark)) ?? 0)) await store.setMark(maxRevisionMark, String(revision));
-  await store.setMark(witnessMark, JSON.stringify({ subject: documentSubject(item.document), sequence: revision }));
+/** What is to be remembered of the last of those published. */
+async function highest(store: Store, { item, revision }: { item: Of<'state'>; revision: number }): Promise<Map<string, string>> {
+  const witness = JSON.stringify({ subject: documentSubject(item.document), sequence: revision });
+  const before = Number((await store.mark(maxRevisionMark)) ?? 0);
+  return new Map([[witnessMark, witness], [maxRevisionMark, String(Math.max(before, revision))]]);
 }

@@ -68,6 +68,16 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await holders(store.read, 'node-1/web')).toEqual(['e-2']);
     });
 
+    it('sets marks together with what was published', async () => {
+      await store.transaction((unit) => unit.put(network(1), by('a')));
+      const [item] = await store.outgoing(10);
+      await store.setMark('max', '3');
+      await store.published([{ item: item as Outgoing, revision: 7 }], new Map([['max', '7'], ['witness', 'w']]));
+      expect([await store.mark('max'), await store.mark('witness'), await store.read.revisionOf(idOf(1)), await store.outgoing(10)]).toEqual(['7', 'w', 7, []]);
+      await store.published([], new Map([['max', '8']]));
+      expect(await store.mark('max')).toBe('8');
+    });
+
     it('leaves nothing behind of a transaction that throws', async () => {
       const failing = store.transaction(async (unit) => {
         await unit.seen('k');

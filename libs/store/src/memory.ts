@@ -118,8 +118,9 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
         return result;
       }),
     outgoing: (limit) => inTurn(async () => [...outbox].slice(0, limit).map(([row, entry]) => outgoingOf(row, entry))),
-    published: (items) =>
+    published: (items, marked = new Map()) =>
       inTurn(async () => {
+        for (const [name, value] of marked) marks.set(name, value);
         for (const { item, revision } of items) {
           outbox.delete(item.row);
           if (item.type !== 'state') continue;

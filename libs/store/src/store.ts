@@ -66,8 +66,8 @@ export interface Store {
   /** Transactions are done one after another. `work` must use nothing but `unit` to get at the store: it would wait for itself. */
   transaction<T>(work: (unit: UnitOfWork) => Promise<T>): Promise<T>;
   outgoing(limit: number): Promise<Outgoing[]>;
-  /** Records where each was published, and forgets that it was to be. */
-  published(items: readonly { item: Outgoing; revision: number }[]): Promise<void>;
+  /** Records where each was published, and forgets that it was to be. `marks` are set in the same transaction: each costs a write to the disk. */
+  published(items: readonly { item: Outgoing; revision: number }[], marks?: ReadonlyMap<string, string>): Promise<void>;
   /**
    * For a CHANGES that is not the one it published to: marks the current document of every entity, tombstones too, to be published
    * anew, as if nothing ever had been, and lets whatever comes replace what it knows of others. Returns the number of entities.

@@ -7,7 +7,7 @@ import type { CommittedReader, Listed, Page, Store, Version, Where } from '../st
 import { Unit } from '../unit.ts';
 import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
 import { listed, type Sql, sqlOf, sqlSource } from './source.ts';
-import { writeChanges } from './write.ts';
+import { writeChanges, writeMarks } from './write.ts';
 
 function reader(source: DocumentSource): Pick<CommittedReader, 'get' | 'byName' | 'list'> {
   return {
@@ -68,8 +68,12 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
         return result;
       }),
     outgoing: (limit) => transactional((inner) => readOutbox(inner, limit)),
-    published: async (items) => {
-      if (items.length > 0) await transactional((inner) => recordPublished(inner, items));
+    published: async (items, marks = new Map()) => {
+      if (items.length === 0 && marks.size === 0) return;
+      await transactional(async (inner) => {
+        if (items.length > 0) await recordPublished(inner, items);
+        await writeMarks(inner, marks);
+      });
     },
     republishAll: () => transactional(enqueueAll),
     pruneInbox: async (before) => void (await sql.deleteFrom('inbox').where('at', '<', before).execute()),

@@ -47,7 +47,7 @@ function outboxRow(entry: OutboxEntry) {
 export const writeOutbox = (sql: Sql, entries: readonly OutboxEntry[]): Promise<void> =>
   inChunks(entries, (chunk) => sql.insertInto('outbox').values(chunk.map(outboxRow)).execute());
 
-const upsertMarks = (sql: Sql, marks: ReadonlyMap<string, string>): Promise<void> =>
+export const writeMarks = (sql: Sql, marks: ReadonlyMap<string, string>): Promise<void> =>
   inChunks([...marks], (chunk) =>
     sql.insertInto('marks').values(chunk.map(([name, value]) => ({ name, value })))
       .onConflict((on) => on.column('name').doUpdateSet((row) => ({ value: row.ref('excluded.value') }))).execute());
@@ -67,5 +67,5 @@ export async function writeChanges(sql: Sql, changes: Changes, now: number): Pro
         name: row.ref('excluded.name'), parent: row.ref('excluded.parent'), phase: row.ref('excluded.phase'),
         document: row.ref('excluded.document'), name_key: row.ref('excluded.name_key'), revision: row.ref('excluded.revision'),
       }))).execute());
-  await upsertMarks(sql, changes.marks);
+  await writeMarks(sql, changes.marks);
 }
