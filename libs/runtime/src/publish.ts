@@ -47,11 +47,23 @@ async function publishGuarded(bus: Bus, service: Service, document: AnyDocument,
     } catch (error) {
       if (!(error instanceof WrongLastSequence)) throw error;
       const last = await bus.last('CHANGES', subject);
-      if (last && versionOf(last.data) >= document.version) return last.sequence;
+      if (last && versionOf(last.data) === document.version) return last.sequence;
+      if (last && versionOf(last.data) > document.version) return (await whereItIs(bus, document, publishedRevision)) ?? last.sequence;
       expected = last?.sequence ?? 0;
     }
   }
   throw new Error(`${subject} changes faster than it can be published`);
+}
+
+/**
+ * Its own place among the versions of its object, where later ones are there too: the place of the last of them would be taken for what the next
+ * one has to come after, and that one would be published twice. Undefined where CHANGES does not reach back so far any more.
+ */
+async function whereItIs(bus: Bus, document: AnyDocument, after: number): Promise<number | undefined> {
+  for await (const message of bus.read({ stream: 'CHANGES', filters: [documentSubject(document)], from: { sequence: after + 1 } })) {
+    if (versionOf(message.data) === document.version) return message.sequence;
+  }
+  return undefined;
 }
 
 /** Its id makes a repeat the same intent: the stream drops one that is near, the owner's inbox one that is late. */

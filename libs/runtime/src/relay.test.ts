@@ -97,6 +97,17 @@ describe('two relays over one database', () => {
 });
 
 describe('a relay', () => {
+  it.each([256, 1])('publishes no version twice when it was killed between publishing several and recording it (%i rows at once)', async (rows) => {
+    const bus = memoryBroker().connect('test');
+    await bus.ensureStreams();
+    const store = memoryStore();
+    for (const id of ['first', 'second', 'third']) await wish(store, id, 1);
+    await expect(relayOnce({ bus, around, store: { ...store, published: () => Promise.reject(new Error('killed')) } })).rejects.toThrow('killed');
+    await drain(bus, { ...store, outgoing: async (limit) => (await store.outgoing(limit)).slice(0, rows) });
+    expect((await published(bus, 'CHANGES')).map((m) => m.body['version'])).toEqual([1, 2, 3]);
+    expect((await store.read.history(network(1).id)).map((version) => version.revision)).toEqual([1, 2, 3]);
+  });
+
   it('finds the sequence by itself when the database knows an older one than the stream has', async () => {
     const bus = memoryBroker().connect('test');
     await bus.ensureStreams();
