@@ -59,9 +59,15 @@ export class Agents {
     const told = node && view.told.get(node.id);
     if (!told) return;
     const consumer = await bus.consumer('STATE', nodeConsumer(name));
-    if (consumer && same(compact(consumer.filters), compact(told.interest.filters))) return;
+    if (consumer && told.revision > 0 && same(compact(consumer.filters), compact(told.interest.filters))) return;
     log.warn({ node: name }, 'the consumer of a node is missing or has other filters than the node was told: making it anew');
     await this.#fresh(node, told.interest.session, told.interest.filters, told);
+  }
+
+  /** After CHANGES was made anew: what nodes were told is not in it, and has to be said again for whoever reads it later. */
+  async recall(): Promise<void> {
+    const { bus, view } = this.#deps;
+    for (const id of view.told.keys()) if (!(await bus.last('CHANGES', interestSubject(id)))) view.untold(interestSubject(id));
   }
 
   /** What a node that is no more was served with. */

@@ -100,7 +100,10 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
     repairAt = now() + timing.repair;
     departures = true;
     for (const { document } of view.nodes.values()) {
-      await agents.repair(document.name).catch((error: unknown) => log.debug({ err: error, node: document.name }, 'cannot look at the consumer of a node now'));
+      await agents.repair(document.name).catch((error: unknown) => {
+        repairAt = now() + timing.retry;
+        log.debug({ err: error, node: document.name }, 'cannot make sure of the consumer of a node now; trying again');
+      });
     }
   };
   const work = async (): Promise<void> => {
@@ -111,9 +114,8 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
         if (waited) {
           log.warn({}, 'the streams are whole again: the nodes are told');
           repairAt = now();
-          await heartbeat.beat().catch(() => undefined);
+          await agents.recall().then(() => heartbeat.beat()).then(() => (waited = false), (error: unknown) => log.debug({ err: error }, 'not yet; trying again'));
         }
-        waited = false;
         const names = [...dirty];
         dirty.clear();
         for (const name of names) await settle(name);
@@ -124,9 +126,9 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
             log.debug({ err: error }, 'an address could not be released yet; trying again');
           });
         }
-      } else if (complete && !waited) {
+      } else if (!waited && !whole()) {
         waited = true;
-        log.warn({}, 'the streams are not whole: no node is told anything until every service has published its part; the nodes enforce what they have');
+        log.warn({}, 'the streams are not known to be whole: no node is told anything until every service has published its part; the nodes enforce what they have');
       }
       await Promise.race([woken, sleep(timing.retry, undefined, { signal: stopping.signal }).catch(() => undefined)]);
     }
