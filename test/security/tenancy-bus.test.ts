@@ -1,6 +1,7 @@
 // Everything that can be said on the bus, made from the contracts, said with a tenant's and with a node's credential: what is theirs gets through, nothing else does.
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { catalogue } from '@osier/contracts/catalogue';
 import { interestSubject } from '@osier/contracts/coordination';
 import { kindNames } from '@osier/contracts/kinds';
@@ -44,6 +45,8 @@ async function stored(w: World, connection: NatsConnection, said: readonly strin
     if (i % 64 === 0) await connection.flush();
   }
   await connection.flush();
+  // A server answers the flush before its streams have stored what it has taken.
+  await sleep(500);
   const found: string[] = [];
   for (const { name } of Object.values<StreamDeclaration>(streams).filter((s) => s.mirrorOf === undefined)) {
     for await (const message of w.services.read({ stream: name })) if (new TextDecoder().decode(message.data) === `${mark} ${message.subject}`) found.push(message.subject);
@@ -101,14 +104,19 @@ describe("an intent in a scope that is no name, as a tenant's own client may sen
   it.each([['*', '*'], ['>', '>'], ['a*', 'a*'], ['ü', 'ü'], ['NUL', '\u0000'], ['the longest there can be', longest]])('%s: its outcome finds a place', async (_what, project) => {
     const real = await installation('generated');
     const w = await real.enter();
-    const subject = intentSubject({ domain: us.domain, project, environment: 'staging', noun: 'network', verb: 'apply', credential: us.credential });
-    w.tenant.publish(subject, bytes('{}'));
-    await w.tenant.flush();
-    expect((await w.services.last('INTENTS', `osier.intent.${us.domain}.>`))?.subject).toBe(subject);
-    await w.services.publish(outcomeSubject(us.domain, 'shop', 'same'), bytes('{}'), { expectedLastSubjectSequence: 0 });
-    await w.services.publish(outcomeSubject(us.domain, outcomeToken(project), 'same'), bytes('{}'), { expectedLastSubjectSequence: 0 });
-    await w.leave();
-    await real.close();
+    try {
+      const subject = intentSubject({ domain: us.domain, project, environment: 'staging', noun: 'network', verb: 'apply', credential: us.credential });
+      w.tenant.publish(subject, bytes('{}'));
+      await w.tenant.flush();
+      const last = () => w.services.last('INTENTS', `osier.intent.${us.domain}.>`);
+      for (let i = 0; i < 500 && (await last()) === undefined; i++) await sleep(10);
+      expect((await last())?.subject).toBe(subject);
+      await w.services.publish(outcomeSubject(us.domain, 'shop', 'same'), bytes('{}'), { expectedLastSubjectSequence: 0 });
+      await w.services.publish(outcomeSubject(us.domain, outcomeToken(project), 'same'), bytes('{}'), { expectedLastSubjectSequence: 0 });
+    } finally {
+      await w.leave();
+      await real.close();
+    }
   });
   it.each([['*', '*', 'same'], ['>', '>', 'same'], ['the longest there can be', longest, 'y'.repeat(128)]])('%s: as it is written there is none', async (_what, project, intent) => {
     const real = await installation('generated');
