@@ -161,6 +161,8 @@ export class StreamGuard {
     const highest = Math.max(remembered.highest, found.changes?.lastSequence ?? 0, found.state?.lastSequence ?? 0);
     await this.#bus.deleteStream('STATE');
     await this.#bus.deleteStream('CHANGES');
+    // It came back with less: so may those have whose readers go by sequence, and by less than anybody remembers of them.
+    if (found.changes) for (const name of replaceable) await this.#bus.deleteStream(name);
     await this.#make({ CHANGES: beginAfter(highest), STATE: beginAfter(highest) });
     this.#around.log.warn({ highest, after: beginAfter(highest) }, 'CHANGES and STATE were made anew');
   }
