@@ -1,10 +1,11 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Bus } from '@osier/bus/bus';
 import { none } from '@osier/contracts/names';
 import { accept, type Decision } from '@osier/domain/decision';
 import type { Handlers, ServiceDefinition } from '@osier/domain/service';
 import type { Store } from '@osier/store/store';
 import { startPlatform } from '@osier/testing/platform';
+import { chosenStore, startStores, type Stores } from '@osier/testing/stores';
 
 const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
 const never = async (): Promise<Decision> => { throw new Error('not in this test'); };
@@ -70,10 +71,15 @@ function mortal(at: number, when: When) {
   };
 }
 
+/** OSIER_TEST_STORE=postgres walks the same way over a real database; it takes minutes. */
+let stores: Stores;
+beforeAll(async () => void (stores = await startStores(chosenStore('memory'))), 30_000);
+afterAll(() => stores.remove(), 30_000);
+
 async function run(victim: string, at: number, when: When): Promise<boolean> {
   const { life, wrap } = mortal(at, when);
   let armed = false;
-  const platform = await startPlatform(services, { retryMs: 1, wrap: (name, parts) => (armed && name === victim ? wrap(parts) : parts) });
+  const platform = await startPlatform(services, { retryMs: 1, makeStore: (name, now) => stores.make(name, now), wrap: (name, parts) => (armed && name === victim ? wrap(parts) : parts) });
   try {
     await platform.stop(victim);
     armed = true;
@@ -112,5 +118,5 @@ describe('a service that is killed at any step between its bus and its store', (
     }
     // What it survives must be worth the name: every step of the way of the intent, not only the start.
     expect(killed).toBeGreaterThanOrEqual(victim === 'topology' ? 10 : 8);
-  }, 60_000);
+  }, chosenStore('memory') === 'memory' ? 60_000 : 600_000);
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { network, scope } from '../contract.ts';
 import { NewerSchema } from '../schema.ts';
@@ -8,10 +8,11 @@ import { DatabaseRefused } from './errors.ts';
 import { openPostgres, type PostgresOptions, tables } from './open.ts';
 import { type PostgresServer, startPostgres } from './server.ts';
 
+jest.setTimeout(60_000);
 let server: PostgresServer;
 let schemas = 0;
 const opened: Store[] = [];
-beforeAll(async () => void (server = await startPostgres()), 30_000);
+beforeAll(async () => void (server = await startPostgres()));
 afterAll(async () => {
   await Promise.all(opened.map((store) => store.close().catch(() => undefined)));
   await server.remove();
@@ -28,7 +29,7 @@ function listening() {
   const say = (facts: object, text: string): void => void said.push(`${text} ${JSON.stringify(facts)}`);
   return { said, log: { info: say, warn: say, error: say } };
 }
-async function until<T>(work: () => Promise<T>, ms = 10_000): Promise<T> {
+async function until<T>(work: () => Promise<T>, ms = 30_000): Promise<T> {
   for (const end = Date.now() + ms; ; await sleep(20)) {
     try {
       return await work();
@@ -169,12 +170,12 @@ describe('a database that goes away', () => {
     for (const use of [() => put(store, 2), () => store.outgoing(1), () => store.read.list('network'), () => store.known.list('node'), () => store.mark('m')]) {
       await expect(use()).rejects.toThrow(StoreUnavailable);
     }
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(performance.now() - begun).toBeLessThan(4_000);
     await server.start();
     await until(() => put(store, 3));
     expect((await store.read.list('network')).map((d) => d.name)).toEqual(['net-1', 'net-3']);
     expect(await store.outgoing(10)).toHaveLength(2);
-  }, 30_000);
+  });
 
   it('over and over under load: what was committed is there, what was refused is not, and nothing is there twice', async () => {
     const service = newService();
@@ -205,7 +206,7 @@ describe('a database that goes away', () => {
     expect(committed.filter((n) => !found.includes(n))).toEqual([]);
     expect(found.length - committed.length).toBeLessThanOrEqual(2);
     expect((await store.outgoing(100_000)).length).toBe(found.length);
-  }, 60_000);
+  });
 
   it('while it is opened: waits for it', async () => {
     const service = newService();
@@ -215,7 +216,7 @@ describe('a database that goes away', () => {
     await until(async () => expect(said.join()).toMatch(/waiting for .*cannot be reached/));
     await server.start();
     await put(await opening, 1);
-  }, 30_000);
+  });
 });
 
 describe('what a statement does wrong', () => {
