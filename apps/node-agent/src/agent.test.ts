@@ -170,6 +170,17 @@ describe('drift', () => {
     expect(world.addresses()).toEqual(['101 10.0.0.11', '101 10.0.0.12']);
   });
 
+  it('is seen inside any workload, sooner or later, and only what is looked at is paid for', async () => {
+    await world.startAgent();
+    const many = Array.from({ length: 20 }, (_, i) => make.endpoint(20 + i, net, 1, {}));
+    await world.settle(...base, ...many);
+    world.damage.set('c39', 'the workload of e39 has no default route');
+    await eventually(() => (world.damage.size === 0 ? true : undefined));
+    await eventually(async () => ((await world.observations('repair')).length > 0 ? true : undefined));
+    expect((await world.observations('drift'))[0]?.message).toBe('The kernel is not as it should be: the workload of e39 has no default route');
+    expect(Math.max(...world.looks)).toBe(8);
+  });
+
   it('is seen in an entry that somebody slipped in', async () => {
     await world.startAgent();
     await world.settle(...base, web, db, onlyApi);

@@ -52,7 +52,7 @@ async function main(): Promise<void> {
         return connectBus({ url: config.OSIER_NATS_URL, user, password, name: `osier-node-agent ${config.OSIER_NODE}` });
       } },
       { provide: AGENT, inject: [KERNEL, BUS], useFactory: (kernel: Kernel, bus: Bus) => startAgent({
-        node: config.OSIER_NODE, bus, kernel, log, witness: witnessOf(where), underlayAddress: config.OSIER_UNDERLAY_ADDRESS, onReady, now: Date.now, newId: () => v7(),
+        node: config.OSIER_NODE, bus, kernel, log, witness: witnessOf(where, config.OSIER_NETNS_DIR), underlayAddress: config.OSIER_UNDERLAY_ADDRESS, onReady, now: Date.now, newId: () => v7(),
         devices: { netnsDir: config.OSIER_NETNS_DIR, underlayMtu: config.OSIER_MTU, underlayDevice: config.OSIER_UNDERLAY_DEVICE, vxlanPort: config.OSIER_VXLAN_PORT },
       }) },
     ],

@@ -130,6 +130,10 @@ export class World extends Topology {
   readonly broker: MemoryBroker;
   readonly memory = new FakeMemory();
   readonly missingNamespaces = new Set<string>();
+  /** What is wrong inside workloads, by container; preparing the device mends it. */
+  readonly damage = new Map<string, string>();
+  /** Workloads looked into, one number for each look at the kernel. */
+  readonly looks: number[] = [0];
   kernel!: FakeKernel;
   agent: Agent | undefined;
 
@@ -149,13 +153,18 @@ export class World extends Topology {
     const prepareVeth = kernel.links.prepareVeth.bind(kernel.links);
     kernel.links.prepareVeth = (o) => {
       if (this.missingNamespaces.has(o.netnsPath.split('/').at(-1) ?? '')) throw new KernelError('namespace-missing', 'there is no such network namespace', o.netnsPath, 'Create the namespace first.');
+      this.damage.delete(o.netnsPath.split('/').at(-1) ?? '');
       return prepareVeth(o);
     };
     this.agent = await startAgent({
       node, kernel, bus: this.broker.connect('agent'), log: silent, now: Date.now, newId: () => crypto.randomUUID(), every: quick,
       devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
       witness: {
-        look: () => ({ tables: readTables(kernel), faults: [] }),
+        look: () => (this.looks.push(0), { tables: readTables(kernel), faults: [] }),
+        inside: (e) => {
+          this.looks.push((this.looks.pop() ?? 0) + 1);
+          return [this.damage.get(e.containerId) ?? []].flat();
+        },
         connections: (rd, address) => [...kernel.tracked].filter((flow) => flow.startsWith(`${rd} `) && flow.includes(hexText(mapped16(address)))).length,
       },
     });

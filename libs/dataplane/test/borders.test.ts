@@ -1,6 +1,7 @@
 /** What someone on the underlay, on the host, or in a workload might try, with real packets; and an agent that restarts meanwhile. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Action, Direction } from '../src/records.gen.ts';
+import { lookInside } from '../src/witness/witness.ts';
 import { type Endpoint, Lab, type Node, PORT, run, Workload } from './lab/lab.ts';
 import * as p from './lab/packet.ts';
 
@@ -125,14 +126,29 @@ describe('while an agent restarts', () => {
 });
 
 describe('a device that someone damaged', () => {
+  const inside = () => lookInside(`/run/netns/${a.netns}`, 'eth0');
+
+  it('is seen by the witness, what it holds and what it lost', () => {
+    const whole = { up: true, mac: [...a.mac].map((byte) => byte.toString(16).padStart(2, '0')).join(':'), addresses: [`${a.ip}/32`], defaultRoute: true };
+    expect(inside()).toEqual(whole);
+    run('ip', '-n', a.netns, 'route', 'del', 'default');
+    expect(inside()).toEqual({ ...whole, defaultRoute: false });
+    run('ip', '-n', a.netns, 'route', 'add', 'default', 'via', '169.254.1.1', 'dev', 'eth0');
+    expect(inside()).toEqual(whole);
+    expect(lookInside(`/run/netns/${a.netns}`, 'eth7')).toBeUndefined();
+    expect(() => lookInside('/run/netns/nobody', 'eth0')).toThrow(expect.objectContaining({ code: 'read-back-failed', path: '/run/netns/nobody' }));
+  });
+
   it('is repaired by the next ensureVeth', async () => {
     run('tc', '-n', one.netns, 'qdisc', 'del', 'dev', a.hostName, 'clsact');
     run('ip', '-n', a.netns, 'route', 'flush', 'table', 'main');
     run('ip', '-n', a.netns, 'addr', 'flush', 'dev', 'eth0');
+    expect(inside()).toMatchObject({ up: true, addresses: [], defaultRoute: false });
     expect((await a.workload.ask({ kind: 'ping', host: c.ip, timeout: 200 })).ok).toBe(false);
     const options = { hostName: a.hostName, netnsPath: `/run/netns/${a.netns}`, peerName: 'eth0', mtu: 1450, mac: a.mac };
     const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...p.quad(a.ip));
     expect(one.kernel.links.ensureVeth({ ...options, address: mapped })).toBe(a.ifindex);
+    expect(inside()).toMatchObject({ addresses: [`${a.ip}/32`], defaultRoute: true });
     expect((await a.workload.ask({ kind: 'ping', host: c.ip, timeout: 500 })).ok).toBe(true);
   });
 

@@ -1,3 +1,4 @@
+import type { LocalEndpoint } from '@osier/domain/reconcile/program';
 import type { Tables } from '@osier/domain/reconcile/tables';
 
 /** The kernel as the witness sees it. */
@@ -10,6 +11,8 @@ export interface Observed {
 /** Another pair of eyes than the writer's. Throws where it cannot see: never half a picture. */
 export interface Witness {
   look(): Observed;
+  /** What is wrong on the workload's own side of an endpoint, a line each. */
+  inside(endpoint: LocalEndpoint): readonly string[];
   /** Tracked connections of an address. */
   connections(rd: number, address: string): number;
 }

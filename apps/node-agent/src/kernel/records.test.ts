@@ -7,7 +7,7 @@ import { mapped16 } from '@osier/domain/net/ipv4';
 import { emptyTables, type Tables, tableNames, table } from '@osier/domain/reconcile/tables';
 import type { NodeDump } from '@osier/dataplane/witness';
 import { readTables } from './records.ts';
-import { observed } from './witness.ts';
+import { faultsInside, observed } from './witness.ts';
 import { carryOut } from './writer.ts';
 
 const id = '01997f5e-5b3c-7cc0-8000-000000000001';
@@ -84,6 +84,22 @@ describe('what the witness saw', () => {
     expect(observed(dump({ vxlanIfindex: 9 })).faults).toEqual(['the programs send to device 9, and the overlay is 5']);
     const strange = { ...programs, ingress: { name: 'other', tag: '' } };
     expect(observed(dump({ links: [...dump({}).links, veth], attachments: [...dump({}).attachments, strange] })).faults).toEqual(['device osr1 runs other at ingress, not from_endpoint']);
+  });
+});
+
+describe('what the witness saw inside a workload', () => {
+  const endpoint = { path: 'acme/shop/staging/web', interface: 'eth0', address: '10.0.0.1', mac: '02:00:00:00:00:01' };
+  const whole = { up: true, mac: endpoint.mac, addresses: ['10.0.0.1/32', '10.9.9.9/24'], defaultRoute: true };
+
+  it('is at fault where the endpoint lacks something, and not where the workload has more', () => {
+    expect(faultsInside(endpoint, whole)).toEqual([]);
+    expect(faultsInside(endpoint, undefined)).toEqual(['the workload of acme/shop/staging/web has no device eth0']);
+    expect(faultsInside(endpoint, { up: false, mac: '02:00:00:00:00:09', addresses: ['10.0.0.1/24'], defaultRoute: false })).toEqual([
+      'device eth0 in the workload of acme/shop/staging/web is down',
+      'device eth0 in the workload of acme/shop/staging/web has MAC 02:00:00:00:00:09, not 02:00:00:00:00:01',
+      'device eth0 in the workload of acme/shop/staging/web does not have the address 10.0.0.1',
+      'the workload of acme/shop/staging/web has no default route',
+    ]);
   });
 });
 

@@ -1,5 +1,7 @@
-import { countConnections, type NodeDump, readBack, type Where } from '@osier/dataplane/witness';
+import { join } from 'node:path';
+import { countConnections, type InsideSeen, lookInside, type NodeDump, readBack, type Where, WitnessError } from '@osier/dataplane/witness';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
+import type { LocalEndpoint } from '@osier/domain/reconcile/program';
 import { type AddressRow, type EndpointRow, type PolicyRow, type RuleRow, table } from '@osier/domain/reconcile/tables';
 import type { Observed, Witness } from './observed.ts';
 
@@ -7,8 +9,16 @@ import type { Observed, Witness } from './observed.ts';
  * The kernel as the witness read it, in the rows that the core compares. Uses nothing of the writer's conversion (records.ts): what one
  * of the two gets wrong, the comparison shows. What no right record could say becomes a value that no right row has (-1, `?`).
  */
-export const witnessOf = (where: Where): Witness => ({
+export const witnessOf = (where: Where, netnsDir: string): Witness => ({
   look: () => observed(readBack(where)),
+  inside(endpoint) {
+    try {
+      return faultsInside(endpoint, lookInside(join(netnsDir, endpoint.containerId), endpoint.interface));
+    } catch (error) {
+      if (!(error instanceof WitnessError)) throw error;
+      return [`the workload of ${endpoint.path} cannot be looked into: ${error.reason} (${error.path})`];
+    }
+  },
   connections: (rd, address) => countConnections(where, rd, mapped16(address)),
 });
 
@@ -59,6 +69,17 @@ function faultsOf(dump: NodeDump): string[] {
   else if (!overlay.up) faults.push(`the overlay device ${overlay.name} is down`);
   else if (overlay.ifindex !== dump.vxlanIfindex) faults.push(`the programs send to device ${dump.vxlanIfindex}, and the overlay is ${overlay.ifindex}`);
   return faults;
+}
+
+/** What more the workload has is its own affair: the programs take only its endpoint's addresses from it. */
+export function faultsInside(e: Pick<LocalEndpoint, 'path' | 'interface' | 'address' | 'mac'>, seen: InsideSeen | undefined): string[] {
+  if (seen === undefined) return [`the workload of ${e.path} has no device ${e.interface}`];
+  return [
+    ...(seen.up ? [] : [`device ${e.interface} in the workload of ${e.path} is down`]),
+    ...(seen.mac === e.mac ? [] : [`device ${e.interface} in the workload of ${e.path} has MAC ${seen.mac}, not ${e.mac}`]),
+    ...(seen.addresses.includes(`${e.address}/32`) ? [] : [`device ${e.interface} in the workload of ${e.path} does not have the address ${e.address}`]),
+    ...(seen.defaultRoute ? [] : [`the workload of ${e.path} has no default route`]),
+  ];
 }
 
 const ip = (bytes: Uint8Array): string => fromMapped16(bytes) ?? `? ${Buffer.from(bytes).toString('hex')}`;

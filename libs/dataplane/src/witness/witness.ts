@@ -21,6 +21,7 @@ export type {
   ProgramSeen,
   RuleSeen,
 } from './dump.ts';
+export { type InsideSeen, lookInside } from './inside.ts';
 export { WitnessError } from './syscall.ts';
 
 export interface Where {
