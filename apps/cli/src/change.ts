@@ -4,7 +4,7 @@ import type { Outcome } from '@osier/contracts/outcome';
 import type { Problem } from '@osier/contracts/problem';
 import type { Kind } from '@osier/contracts/kinds';
 import { type Client, failureOf, problemOf } from './client.ts';
-import type { Failure } from './failure.ts';
+import { Failure } from './failure.ts';
 import { itemPath, type Place } from './place.ts';
 
 export interface Change { readonly kind: string; readonly id: string; readonly subject: string; readonly revision: number }
@@ -23,7 +23,10 @@ function resultOf(outcome: Outcome): Result {
 
 const most = 10_000;
 
-/** Sends one wish and waits until it is decided, under one id all along: a repeat is never carried out twice. */
+/**
+ * Sends one wish and waits until it is decided, under one id all along: a repeat is never carried out twice. So a connection that breaks is
+ * tried again until the time is over, once the server has answered this command at all; a server that never did is told at once.
+ */
 export async function change(client: Client, o: {
   method: 'PUT' | 'DELETE'; kind: Kind; place: Place; name: string; spec?: unknown; expectedVersion?: number; timeoutMs: number; signal: AbortSignal;
 }): Promise<Result> {
@@ -33,7 +36,15 @@ export async function change(client: Client, o: {
   for (;;) {
     const left = Math.max(0, until - performance.now());
     const path = `${itemPath(o.kind, o.place, o.name)}?timeout=${Math.round(Math.min(most, left))}ms`;
-    const reply = await client.call(o.method, path, { headers, timeoutMs: most + 20_000, ...(o.method === 'PUT' ? { body: o.spec ?? {} } : {}) });
+    const reply = await client.call(o.method, path, { headers, timeoutMs: most + 20_000, ...(o.method === 'PUT' ? { body: o.spec ?? {} } : {}) }).catch((error: unknown) => {
+      if (error instanceof Failure && error.code === 'unreachable') return error;
+      throw error;
+    });
+    if (reply instanceof Failure) {
+      if (!client.answered || performance.now() >= until) return { result: 'unreachable', failure: reply };
+      await sleep(500, undefined, { signal: o.signal });
+      continue;
+    }
     const body = reply.body as (Outcome | { result: 'pending' }) | undefined;
     if (body?.result === 'accepted' || body?.result === 'refused') return resultOf(body);
     if (reply.status === 202) {

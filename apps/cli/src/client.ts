@@ -6,6 +6,8 @@ export interface Reply { readonly status: number; readonly body: unknown }
 
 export interface Client {
   readonly server: string;
+  /** Whether it has answered anything yet. */
+  readonly answered: boolean;
   /** Any status of Osier's own is a reply. Throws a Failure when the server cannot be reached, or knows no such token. */
   call(method: string, path: string, o?: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Reply>;
   /** As `call`, and a refusal is thrown as a Failure. */
@@ -46,26 +48,35 @@ async function bodyOf(response: Response): Promise<unknown> {
 
 export function clientOf({ server, token }: Connection, signal: AbortSignal): Client {
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  let answered = false;
   const send = async (method: string, path: string, o: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Response> => {
     try {
-      return await fetch(`${server}${path}`, {
+      const response = await fetch(`${server}${path}`, {
         method,
         headers: { ...authorization, ...(o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
         ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),
         signal: o.timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(o.timeoutMs)]),
       });
+      answered = true;
+      return response;
     } catch (error) {
       throw signal.aborted ? error : unreachable(server, error);
     }
   };
   const call: Client['call'] = async (method, path, o = {}) => {
     const response = await send(method, path, { timeoutMs: 30_000, ...o });
-    const reply = { status: response.status, body: await bodyOf(response) };
+    const body = await bodyOf(response).catch((error: unknown) => {
+      throw signal.aborted ? error : unreachable(server, error);
+    });
+    const reply = { status: response.status, body };
     if (reply.status === 401) throw failureOf(reply, server);
     return reply;
   };
   return {
     server,
+    get answered() {
+      return answered;
+    },
     call,
     async read(path) {
       const reply = await call('GET', path);

@@ -21,7 +21,7 @@ const words: Record<ReportLine['result'], (line: ReportLine) => string> = {
   deleted: (line) => `deleted @${line.revision}`,
   refused: (line) => `refused ${line.problem?.code ?? ''}`,
   pending: (line) => `not decided in time (intent ${line.intentId})`,
-  unreachable: () => 'not sent',
+  unreachable: () => 'no answer',
 };
 
 function because({ problem, file, line }: ReportLine): string[] {

@@ -27,6 +27,8 @@ async function standing(session: Session, wish: Wish): Promise<Change[]> {
 
 async function send(session: Session, wishes: readonly Wish[], method: 'PUT' | 'DELETE', timeoutMs: number): Promise<Map<Wish, Result>> {
   const results = new Map<Wish, Result>();
+  /** Once the server is given up, nothing more is sent. */
+  let gone: Result | undefined;
   const kinds = method === 'PUT' ? order : [...order].reverse();
   const groups = kinds.map((kind) => ({ kind, wishes: wishes.filter((wish) => wish.kind === kind) })).filter((group) => group.wishes.length > 0);
   await inSteps(session.io, session.format, groups.map((group) => ({
@@ -36,9 +38,11 @@ async function send(session: Session, wishes: readonly Wish[], method: 'PUT' | '
       step.say(`0 of ${group.wishes.length}`);
       await inParallel(group.wishes, atOnce, async (wish) => {
         const { kind, place, name, spec, expectedVersion } = wish;
-        results.set(wish, await change(session.client, {
+        const result = gone ?? await change(session.client, {
           method, kind, place, name, spec, timeoutMs, signal: session.io.signal, ...(expectedVersion === undefined ? {} : { expectedVersion }),
-        }));
+        });
+        if (result.result === 'unreachable' && result.failure.code === 'unreachable') gone = result;
+        results.set(wish, result);
         step.say(`${++done} of ${group.wishes.length}`);
       });
       const good = group.wishes.filter((wish) => ['accepted', 'unchanged'].includes(results.get(wish)?.result ?? '')).length;
@@ -100,12 +104,25 @@ export async function finish(session: Session, results: ReadonlyMap<Wish, Result
   const { io, format } = session;
   const lines = [...results].map(([wish, result]): ReportLine => lineOf(wish, result, method));
   if (format === 'table') io.out(report(lines));
-  const state = o.wait ? await enforce(session, results, method, o.timeoutMs) : undefined;
+  const missing = summary(lines, method);
+  if (missing !== undefined) io.err(missing);
+  const lost = lines.some((line) => line.result === 'unreachable');
+  const state = o.wait && !lost ? await enforce(session, results, method, o.timeoutMs) : undefined;
   const whole = { results: lines, enforcement: state ?? null };
   if (format === 'json') io.out(toJson(whole));
   else if (format === 'yaml') io.out(await toYaml([whole]));
   else if (state !== undefined) (state.state === 'waiting' ? io.err : io.out)(enforcementText(state, o.timeoutMs));
   return exitCodeOf(lines, state);
+}
+
+/** What was done and what was not, where the server was lost or did not decide. */
+function summary(lines: readonly ReportLine[], method: 'PUT' | 'DELETE'): string | undefined {
+  const count = (...results: ReportLine['result'][]): number => lines.filter((line) => results.includes(line.result)).length;
+  const [done, refused, waiting, lost] = [count('accepted', 'unchanged', 'deleted'), count('refused'), count('pending'), count('unreachable')];
+  if (waiting + lost === 0) return undefined;
+  const parts = [`${done} ${method === 'PUT' ? 'in place' : 'gone'}`, ...(refused > 0 ? [`${refused} refused`] : []), ...(waiting > 0 ? [`${waiting} not decided in time`] : []), ...(lost > 0 ? [`${lost} without an answer`] : [])];
+  const why = lines.find((line) => line.result === 'unreachable')?.problem?.reason;
+  return [`of ${lines.length} documents: ${parts.join(', ')}`, ...(why === undefined ? [] : [`osier: ${why}`]), `  fix: ${sendAgain}`].join('\n');
 }
 
 function lineOf(wish: Wish, result: Result, method: 'PUT' | 'DELETE'): ReportLine {
