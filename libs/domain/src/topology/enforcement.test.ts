@@ -34,6 +34,8 @@ describe('a change is enforced', () => {
     ['never said anything', { told: undefined, receipt: undefined }, /never said anything/],
     ['has begun only', { receipt: undefined }, /not confirmed anything/],
     ['is behind', { receipt: receipt(19) }, /confirmed revision 19, and 20 is needed/],
+    ['is behind and spoke lately', { receipt: receipt(19, { receivedAt: moment.now - 4_000 }) }, /confirmed revision 19, and 20 is needed; last heard of 4 s ago$/],
+    ['is behind and begins to be silent', { receipt: receipt(19, { receivedAt: moment.now - 16_000 }) }, /silent for 16 s, is its agent running/],
     ['is behind and silent', { receipt: receipt(19, { receivedAt: moment.now - 45_000 }) }, /silent for 45 s/],
     ['is not told yet', { told: { filters: interestOf(id(1), []), revision: 10 } }, /being told/],
     ['speaks of what does not exist yet', { ahead: true }, /does not exist yet/],

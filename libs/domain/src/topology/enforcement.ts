@@ -2,8 +2,8 @@ import type { Enforcement } from '@osier/contracts/queries';
 import type { Receipt } from '@osier/contracts/telemetry';
 import { coverage } from './interest.ts';
 
-/** Milliseconds without a receipt after which a node counts as silent: three idle barriers. */
-export const silentAfterMs = 30_000;
+/** Milliseconds without a receipt after which a node counts as silent: an idle barrier asks for one every 10 s. */
+export const silentAfterMs = 15_000;
 
 /** What a node's agent was told, and what it has said. */
 export interface Claim {
@@ -41,7 +41,9 @@ function viewOf(node: Standing, changes: readonly Change[], moment: Moment): Enf
 /** Why a receipt does not prove these changes yet; undefined where it does. */
 function obstacle({ told, receipt, ahead }: Standing, changes: readonly Change[], { incarnation, now }: Moment): string | undefined {
   if (!told && !receipt) return 'its agent has never said anything: is it running?';
-  const silence = receipt && now - receipt.receivedAt > silentAfterMs ? `; silent for ${Math.round((now - receipt.receivedAt) / 1000)} s, is its agent running?` : '';
+  const age = receipt ? Math.max(0, now - receipt.receivedAt) : 0;
+  const seconds = Math.round(age / 1000);
+  const silence = age > silentAfterMs ? `; silent for ${seconds} s, is its agent running?` : `; last heard of ${seconds} s ago`;
   if (!receipt) return 'its agent has started, and has not confirmed anything yet';
   if (receipt.incarnation !== incarnation) return `its last confirmation belongs to another incarnation of the stream${silence}`;
   if (ahead) return `it claims revision ${receipt.revision}, which does not exist yet: its agent is broken, or not ours${silence}`;
