@@ -61,7 +61,7 @@ describe('while the streams are being filled again', () => {
     for (const name of ['STATE', 'CHANGES']) await bus.deleteStream(name);
     await bus.ensureStreams({ CHANGES: 1_000_000, STATE: 1_000_000 });
     await putNode();
-    await pause(1_300);
+    for (let i = 0; i < 13; i++) await hello('two').then(() => pause(100));
     expect(await bus.consumer('STATE', nodeConsumer('node-1'))).toBeUndefined();
     expect((await bus.stream('CHANGES'))?.lastSequence).toBe(1_000_001);
     whole = true;

@@ -101,6 +101,17 @@ describe('four services whose streams are lost', () => {
     await rounds([...all.slice(0, 3), policy], whole(all));
   });
 
+  it('say that their part is whole only when it has been published', async () => {
+    for (const name of ['CHANGES', 'STATE']) broker.deleteStream(name);
+    const [tenant] = all as [Party];
+    const said = () => bus.last('OBSERVATIONS', 'osier.observation._.streams-tenant');
+    for (let i = 0; i < 3; i++) await tenant.guard.check();
+    expect(await said()).toBeUndefined();
+    await tenant.relay();
+    await tenant.guard.check();
+    expect(JSON.parse(new TextDecoder().decode((await said())?.data))).toMatchObject({ detail: { changes: (await bus.stream('CHANGES'))?.incarnation } });
+  });
+
   it('publish nothing over a connection on which they have not looked yet', async () => {
     broker.stop();
     broker.start();
