@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { clientOf } from './client.ts';
 
 // Each command is a process of its own, and the machine may be busy.
 jest.setTimeout(30_000);
@@ -34,6 +35,13 @@ const apply = (...args: string[]): Promise<{ code: number; out: string; err: str
     env: { PATH: process.env['PATH'], OSIER_SERVER: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, timeout: 20_000,
   }, (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err }));
   child.stdin?.end(stdin);
+});
+
+describe('the way to start what does not answer', () => {
+  it.each([[undefined, 'osier lab up'], ['osier', 'osier lab up'], ['blue', 'osier lab up --name blue']])('of lab %j is %j', async (lab, fix) => {
+    const client = clientOf({ server: 'http://127.0.0.1:1', token: undefined, defaults: {}, ...(lab === undefined ? {} : { lab }) }, new AbortController().signal);
+    await expect(client.read('/v1/nodes')).rejects.toMatchObject({ code: 'unreachable', fix });
+  });
 });
 
 describe('osier apply, when the connection breaks in the middle', () => {

@@ -1,5 +1,5 @@
 import type { Problem } from '@osier/contracts/problem';
-import type { Connection } from './connection.ts';
+import { type Connection, labUp } from './connection.ts';
 import { exitCodes, Failure } from './failure.ts';
 
 export interface Reply { readonly status: number; readonly body: unknown }
@@ -17,11 +17,11 @@ export interface Client {
 
 interface Cause { readonly code?: string; readonly message?: string; readonly errors?: readonly Cause[] }
 
-function unreachable(server: string, error: unknown): Failure {
+function unreachable({ server, lab }: Connection, error: unknown): Failure {
   const cause = ((error as { cause?: Cause }).cause ?? error) as Cause;
   const code = cause.code ?? cause.errors?.[0]?.code;
   const why = code === 'ECONNREFUSED' ? 'nothing listens there' : code === 'ENOTFOUND' ? 'there is no such host' : (error as Error).name === 'TimeoutError' ? 'it did not answer in time' : (cause.message ?? code ?? 'the connection failed');
-  return new Failure(exitCodes.unreachable, 'unreachable', `cannot reach Osier at ${server}: ${why}. Is it running?`, 'osier lab up');
+  return new Failure(exitCodes.unreachable, 'unreachable', `cannot reach Osier at ${server}: ${why}. Is it running?`, labUp(lab));
 }
 
 export const problemOf = (body: unknown): Problem | undefined => {
@@ -46,7 +46,8 @@ async function bodyOf(response: Response): Promise<unknown> {
   }
 }
 
-export function clientOf({ server, token }: Connection, signal: AbortSignal): Client {
+export function clientOf(connection: Connection, signal: AbortSignal): Client {
+  const { server, token } = connection;
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   let answered = false;
   const send = async (method: string, path: string, o: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Response> => {
@@ -60,13 +61,13 @@ export function clientOf({ server, token }: Connection, signal: AbortSignal): Cl
       answered = true;
       return response;
     } catch (error) {
-      throw signal.aborted ? error : unreachable(server, error);
+      throw signal.aborted ? error : unreachable(connection, error);
     }
   };
   const call: Client['call'] = async (method, path, o = {}) => {
     const response = await send(method, path, { timeoutMs: 30_000, ...o });
     const body = await bodyOf(response).catch((error: unknown) => {
-      throw signal.aborted ? error : unreachable(server, error);
+      throw signal.aborted ? error : unreachable(connection, error);
     });
     const reply = { status: response.status, body };
     if (reply.status === 401) throw failureOf(reply, server);

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { exitCodes, Failure, usage } from './failure.ts';
 import type { Io } from './io.ts';
 
@@ -9,21 +9,27 @@ export interface Connection {
   /** Without a slash at its end. */
   readonly server: string;
   readonly token: string | undefined;
+  /** The lab of this machine that it is, if it is one. */
+  readonly lab?: string;
   /** Scope for what does not name one. */
   readonly defaults: { readonly domain?: string; readonly project?: string; readonly environment?: string };
 }
 
-interface ClientFile { readonly server: string; readonly token?: string; readonly defaults?: Connection['defaults'] }
+/** The command that starts or repairs a lab. */
+export const labUp = (lab = 'osier'): string => `osier lab up${lab === 'osier' ? '' : ` --name ${lab}`}`;
+
+interface ClientFile { readonly server: string; readonly token?: string; readonly defaults?: Connection['defaults']; readonly lab?: string }
 
 const labsFolder = '/run/osier';
 
 function clientFileOf(folder: string): ClientFile | undefined {
+  const lab = dirname(folder) === labsFolder ? basename(folder) : undefined;
   const file = join(folder, 'client.json');
   if (!existsSync(file)) return undefined;
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ClientFile;
+    return { ...(JSON.parse(readFileSync(file, 'utf8')) as ClientFile), ...(lab === undefined ? {} : { lab }) };
   } catch (error) {
-    throw new Failure(exitCodes.unreachable, 'client-file', `cannot read ${file}: ${(error as Error).message}`, 'Set OSIER_SERVER and OSIER_TOKEN, or bring the lab up again: osier lab up');
+    throw new Failure(exitCodes.unreachable, 'client-file', `cannot read ${file}: ${(error as Error).message}`, `Set OSIER_SERVER and OSIER_TOKEN, or bring the lab up again: ${labUp(lab)}`);
   }
 }
 
@@ -32,7 +38,7 @@ function labFile(lab: string | undefined, home: string | undefined): ClientFile 
   if (lab !== undefined) {
     const file = clientFileOf(join(labsFolder, lab));
     if (file) return file;
-    throw new Failure(exitCodes.unreachable, 'no-lab', `no lab named "${lab}" is up on this machine`, `osier lab up --name ${lab}`);
+    throw new Failure(exitCodes.unreachable, 'no-lab', `no lab named "${lab}" is up on this machine`, labUp(lab));
   }
   if (home !== undefined) return clientFileOf(home);
   const standard = clientFileOf(join(labsFolder, 'osier'));
@@ -67,5 +73,5 @@ export function connectionOf(options: ConnectionOptions, env: Io['env']): Connec
     const value = fromEnv(`OSIER_${level.toUpperCase()}`) ?? file?.defaults?.[level];
     return value === undefined ? {} : { [level]: value };
   };
-  return { server: address.replace(/\/+$/, ''), token, defaults: { ...pick('domain'), ...pick('project'), ...pick('environment') } };
+  return { server: address.replace(/\/+$/, ''), token, ...(file?.lab === undefined ? {} : { lab: file.lab }), defaults: { ...pick('domain'), ...pick('project'), ...pick('environment') } };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { type Inventory, resolveTarget, withEnvironment } from './inventory.ts';
 import { belongsTo, checkLabName, nodeNamespace, parseWorkloadPath, workloadNamespace } from './names.ts';
 import { labPaths } from './paths.ts';
+import { tellSupervisor } from './lab.ts';
 import { hostsOf, place } from './place.ts';
 import { everyPair } from './probes.ts';
 import { showMatrix } from './show.ts';
@@ -25,6 +26,10 @@ describe('names', () => {
   });
   it('keeps sockets within what a Unix socket path holds', () => {
     expect(labPaths('a'.repeat(12)).workloadSocket(`${'e'.repeat(63)}/${'w'.repeat(63)}`).length).toBeLessThan(108);
+  });
+  it('are in the fix, so that no second lab is started', async () => {
+    await expect(tellSupervisor(labPaths('nosuchlab'), { do: 'status' })).rejects.toMatchObject({ fix: expect.stringContaining('`osier lab up --name nosuchlab`') });
+    await expect(tellSupervisor(labPaths('osier', '/run/nowhere'), { do: 'status' })).rejects.toMatchObject({ fix: expect.stringContaining('`osier lab up`') });
   });
   it.each(['web', 'a/b/c', '/', 'a/'])('refuses %j as a workload', (path) => {
     expect(() => parseWorkloadPath(path)).toThrow('names no workload');

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type Client, labClient } from './client.ts';
 import { readJson } from './files.ts';
-import { checkLabName, LabError } from './names.ts';
+import { checkLabName, LabError, upCommand } from './names.ts';
 import { labPaths, type LabPaths } from './paths.ts';
 import { apiUrl } from './programs.ts';
 import { labsOnThisMachine, type LabRecord, readRecord } from './record.ts';
@@ -27,7 +28,7 @@ export function openLab(name: string): Lab {
 function noLab(name: string): LabError {
   const others = labsOnThisMachine().map((record) => record.name).filter((other) => other !== name);
   const hint = others.length > 0 ? ` (running: ${others.join(', ')}; choose one with --name)` : '';
-  return new LabError(`there is no running lab "${name}"`, `Start it: osier lab up${name === 'osier' ? '' : ` --name ${name}`}${hint}`);
+  return new LabError(`there is no running lab "${name}"`, `Start it: ${upCommand(name)}${hint}`);
 }
 
 export function runningSupervisor(paths: LabPaths): ProcessState | undefined {
@@ -43,6 +44,6 @@ export async function tellSupervisor(paths: LabPaths, what: { do: 'sync' | 'stat
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
     const what = existsSync(paths.dir) ? 'the supervisor of this lab does not run' : 'there is no such lab';
-    throw new LabError(what, 'Run `osier lab up`: it repairs what is there.');
+    throw new LabError(what, `Run \`${upCommand(basename(paths.dir))}\`: it repairs what is there.`);
   }
 }

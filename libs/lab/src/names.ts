@@ -5,6 +5,9 @@
 const labName = /^[a-z][a-z0-9]{0,11}$/;
 export const defaultLab = 'osier';
 
+/** The command that starts or repairs this lab, and no other one. */
+export const upCommand = (lab: string): string => `osier lab up${lab === defaultLab ? '' : ` --name ${lab}`}`;
+
 export class LabError extends Error {
   override readonly name = 'LabError';
   /** What to do about it, one imperative sentence. */

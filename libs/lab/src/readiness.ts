@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lastLines } from './files.ts';
-import { LabError } from './names.ts';
+import { LabError, upCommand } from './names.ts';
 import type { LabPaths } from './paths.ts';
 import { type ProcessSpec, readState } from './supervisor/spec.ts';
 import { isAlive } from './system/processes.ts';
@@ -20,7 +21,7 @@ export async function waitReady(paths: LabPaths, specs: readonly ProcessSpec[], 
       const restarts = (readState(paths, spec.name)?.restarts ?? 0) - before;
       if (Date.now() > until || restarts >= triesBeforeGivingUp) {
         const what = restarts > 0 ? `ended ${restarts} time(s) instead of getting ready` : `is not ready after ${o.timeoutMs / 1000} s`;
-        throw new LabError(`${spec.title} ${what}; the end of ${spec.log}:\n${indent(lastLines(spec.log, 8))}`, 'Mend what its log says, then run `osier lab up` again: it goes on where it stopped.');
+        throw new LabError(`${spec.title} ${what}; the end of ${spec.log}:\n${indent(lastLines(spec.log, 8))}`, `Mend what its log says, then run \`${upCommand(basename(paths.dir))}\` again: it goes on where it stopped.`);
       }
       await sleep(100);
     }
