@@ -5,6 +5,7 @@ import { memoryBroker, type MemoryBroker } from '@osier/bus/memory';
 import { intentIdOf } from '@osier/contracts/envelope';
 import type { Outcome } from '@osier/contracts/outcome';
 import { outcomeSubject, parseIntentSubject, querySubject } from '@osier/contracts/subjects';
+import { wishDigest } from '@osier/runtime/digest';
 import { silent } from '@osier/telemetry/log';
 import { type RunningApi, startApi } from './app.ts';
 import { authenticator } from './tokens.ts';
@@ -34,7 +35,7 @@ async function services(): Promise<void> {
           seen.add(intentId);
           const intent = `${subject.noun}.${subject.verb}`;
           decided.push(`${message.subject} ${new TextDecoder().decode(message.data)}`);
-          const outcome = { intentId, intent, credential: subject.credential, at: '2026-01-01T00:00:00Z', service: 'topology', ...decide(intent, JSON.parse(new TextDecoder().decode(message.data)) as { name: string }) };
+          const outcome = { intentId, intent, credential: subject.credential, at: '2026-01-01T00:00:00Z', service: 'topology', digest: wishDigest(intent, subject, message.data), ...decide(intent, JSON.parse(new TextDecoder().decode(message.data)) as { name: string }) };
           await bus.publish(outcomeSubject(subject.domain, subject.project, intentId), encode(outcome), { expectedLastSubjectSequence: 0 });
         }
         message.ack();
@@ -93,8 +94,11 @@ describe('a wish over HTTP', () => {
     const again = await call('PUT', '/v1/domains/acme', {}, { 'idempotency-key': 'key-1' });
     expect(again.body).toEqual(first.body);
     expect(decided).toHaveLength(1);
-    const other = await call('DELETE', '/v1/domains/acme', undefined, { 'idempotency-key': 'key-1' });
-    expect([other.status, other.body.problem.code]).toEqual([409, 'idempotency-key-reused']);
+    for (const [method, path, body] of [['DELETE', '/v1/domains/acme', undefined], ['PUT', '/v1/domains/other', {}], ['PUT', '/v1/domains/acme', { description: 'another' }]] as const) {
+      const other = await call(method, path, body, { 'idempotency-key': 'key-1' });
+      expect([method, path, other.status, other.body.problem.code]).toEqual([method, path, 409, 'idempotency-key-reused']);
+    }
+    expect(decided).toHaveLength(1);
   });
 
   it("cannot have the id that an intent without one goes by: it would get another's outcome", async () => {

@@ -7,6 +7,7 @@ import { limits } from '@osier/contracts/limits';
 import type { Outcome } from '@osier/contracts/outcome';
 import { parse } from '@osier/contracts/problem';
 import { intentSubject } from '@osier/contracts/subjects';
+import { wishDigest } from '@osier/runtime/digest';
 import { attributes } from '@osier/telemetry/names';
 import { traceHeaders } from '@osier/telemetry/trace';
 import { trace } from '@opentelemetry/api';
@@ -45,11 +46,11 @@ async function store(context: ApiContext, subject: string, data: Uint8Array, hea
     `Repeat the request with the header Idempotency-Key: ${o.id}; it will not be carried out twice.`);
 }
 
-function answerOf(intentId: string, intent: string, outcome: Outcome | undefined): Answer {
+function answerOf(intentId: string, intent: string, digest: string, outcome: Outcome | undefined): Answer {
   const headers = { 'osier-intent-id': intentId };
   if (outcome === undefined) return { status: 202, headers, body: { intentId, result: 'pending' } };
-  if (outcome.intent !== intent) {
-    throw refusal(409, 'idempotency-key-reused', 'Idempotency-Key', `"${intentId}" has been used for ${outcome.intent} already.`, 'Use a new key for every request.');
+  if (outcome.digest !== undefined && outcome.digest !== digest) {
+    throw refusal(409, 'idempotency-key-reused', 'Idempotency-Key', `"${intentId}" has been used for another ${outcome.intent} already; this request was not carried out.`, 'Use a new key for every request.');
   }
   return { status: outcome.result === 'accepted' ? 200 : statusOf(outcome.problem.code), headers, body: outcome };
 }
@@ -99,7 +100,7 @@ export async function carryOut(context: ApiContext, request: ApiRequest, { id, g
     await stored?.();
     const left = Math.max(0, timeoutMs - (performance.now() - started));
     const found = await Promise.race([outcome, sleep(left, undefined, { signal }).catch(() => undefined)]);
-    return answerOf(id, intent, found);
+    return answerOf(id, intent, wishDigest(intent, scope, data), found);
   } finally {
     decided.abort();
   }

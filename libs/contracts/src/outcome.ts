@@ -3,7 +3,8 @@ import { idSchema, timeSchema } from './names.ts';
 import { problemSchema } from './problem.ts';
 
 /** Every stored intent ends in exactly one of these, on `osier.outcome.<domain>.<project>.<intentId>`. */
-const base = { intentId: z.string(), intent: z.string().meta({ description: 'such as network.apply' }), credential: z.string(), at: timeSchema, service: z.string() };
+const base = { intentId: z.string(), intent: z.string().meta({ description: 'such as network.apply' }), credential: z.string(), at: timeSchema, service: z.string(),
+  digest: z.string().optional().meta({ description: 'SHA-256 of what was carried out under this id: `<domain>/<project>/<environment> <noun>.<verb>`, a line feed, the bytes of the body. Another one than of what was sent means that the id had been used before' }) };
 export const outcomeSchema = z.discriminatedUnion('result', [
   z.strictObject({
     ...base, result: z.literal('accepted'),

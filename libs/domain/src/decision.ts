@@ -9,6 +9,8 @@ export interface Intent<N extends IntentName = IntentName> {
   readonly name: N;
   readonly scope: Scope;
   readonly credential: string;
+  /** Of what was wished, for its outcome to tell; absent in intents stored by versions that had none. */
+  readonly digest?: string;
   readonly body: IntentBody<N>;
 }
 

@@ -8,6 +8,7 @@ import { nameSchema, none } from '@osier/contracts/names';
 import { parse, type Problem, problem } from '@osier/contracts/problem';
 import { outcomeToken, parseIntentSubject } from '@osier/contracts/subjects';
 import type { Intent } from '@osier/domain/decision';
+import { wishDigest } from './digest.ts';
 
 /** An intent as it came: either whole and valid in itself, or what is wrong with it. Both are concluded with one outcome. */
 export interface Received {
@@ -16,6 +17,7 @@ export interface Received {
   readonly scope: Scope;
   readonly credential: string;
   readonly traceparent: string | undefined;
+  readonly digest: string;
   readonly content: { readonly ok: true; readonly intent: Intent } | { readonly ok: false; readonly problem: Problem };
 }
 
@@ -68,7 +70,7 @@ function read(declaration: IntentDeclaration | undefined, name: string, scope: S
 }
 
 /** Which intent a delivery is, without a look at its body. Undefined for a subject that is no intent's; the filters of the consumer let none through. */
-export function identify(delivery: Pick<Delivery, 'subject' | 'sequence' | 'headers'>): Omit<Received, 'content'> | undefined {
+export function identify(delivery: Pick<Delivery, 'subject' | 'sequence' | 'headers'>): Omit<Received, 'content' | 'digest'> | undefined {
   const subject = parseIntentSubject(delivery.subject);
   if (!subject) return undefined;
   const { domain, project, environment, credential } = subject;
@@ -83,5 +85,6 @@ export function readIntent(delivery: Pick<Delivery, 'subject' | 'sequence' | 'he
   if (!about) return undefined;
   const { id, name, scope, credential } = about;
   const body = read(intentDeclaration(name), name, scope, credential, delivery.data);
-  return { ...about, content: body.ok ? { ok: true, intent: { id, name: name as IntentName, scope, credential, body: body.value } as Intent } : body };
+  const digest = wishDigest(name, scope, delivery.data);
+  return { ...about, digest, content: body.ok ? { ok: true, intent: { id, name: name as IntentName, scope, credential, digest, body: body.value } as Intent } : body };
 }

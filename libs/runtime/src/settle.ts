@@ -9,15 +9,17 @@ import { currentTraceparent } from '@osier/telemetry/trace';
 import type { Surroundings } from './context.ts';
 import { intentKey } from './intent.ts';
 
-type About = Pick<Intent, 'id' | 'scope' | 'credential'> & { readonly name: string };
+type About = Pick<Intent, 'id' | 'scope' | 'credential' | 'digest'> & { readonly name: string };
 
 const trace = (traceparent = currentTraceparent()) => (traceparent === undefined ? {} : { traceparent });
+
+const digestOf = ({ digest }: Pick<Intent, 'digest'>) => (digest === undefined ? {} : { digest });
 
 /** Stores the refusal of an intent, to be published as its outcome. */
 export async function refuse(unit: UnitOfWork, intent: About, problem: Problem, around: Surroundings): Promise<void> {
   const { id: intentId, name, credential, scope } = intent;
   const at = new Date(around.now()).toISOString();
-  const outcome: Outcome = { intentId, intent: name, credential, at, service: around.service, result: 'refused', problem };
+  const outcome: Outcome = { intentId, intent: name, credential, at, service: around.service, ...digestOf(intent), result: 'refused', problem };
   await unit.conclude({ scope, outcome, about: [], ...trace() });
 }
 
@@ -34,7 +36,7 @@ async function accept(unit: UnitOfWork, intent: Intent, documents: readonly Docu
   const changes = documents.map((d) => ({ kind: d.kind, id: d.id, path: pathOf(d), version: d.version, subject: documentSubject(d), revision: 0 }));
   const outcome: Outcome = {
     intentId: intent.id, intent: intent.name, credential: intent.credential, at: new Date(around.now()).toISOString(),
-    service: around.service, result: 'accepted', revision: 0, changes,
+    service: around.service, ...digestOf(intent), result: 'accepted', revision: 0, changes,
   };
   const about = documents.length > 0 ? documents.map((d) => d.id) : await unchanged(unit, intent);
   await unit.conclude({ scope: intent.scope, outcome, about, ...trace() });
