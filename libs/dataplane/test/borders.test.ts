@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Action, Direction } from '../src/records.gen.ts';
 import { lookInside } from '../src/witness/witness.ts';
-import { type Endpoint, Lab, type Node, PORT, run, Workload } from './lab/lab.ts';
+import { address, type Endpoint, Lab, type Node, PORT, run, Workload } from './lab/lab.ts';
 import * as p from './lab/packet.ts';
 
 const RED = 201;
@@ -150,6 +150,12 @@ describe('a device that someone damaged', () => {
     expect(one.kernel.links.ensureVeth({ ...options, address: mapped })).toBe(a.ifindex);
     expect(inside()).toMatchObject({ addresses: [`${a.ip}/32`], defaultRoute: true });
     expect((await a.workload.ask({ kind: 'ping', host: c.ip, timeout: 500 })).ok).toBe(true);
+  });
+
+  it('cannot be made where the workload has one of that name, and that is said in words', () => {
+    const options = { hostName: 'osrtaken', netnsPath: `/run/netns/${a.netns}`, mtu: 1450, mac: a.mac, address: address('10.2.0.9') };
+    const refusal = (message: string) => expect.objectContaining({ code: 'link-failed', reason: expect.stringMatching(message) });
+    expect(() => one.kernel.links.prepareVeth({ ...options, peerName: 'lo' })).toThrow(refusal('^a device or an address of that name is there already \\[EEXIST'));
   });
 
   it('is made anew when the workload lost its side', () => {

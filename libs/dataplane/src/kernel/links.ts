@@ -151,10 +151,26 @@ export class KernelLinks implements Links {
       if (error.errno === 'EPERM') {
         throw new KernelError('not-privileged', `the device was refused with ${error.message}`, `links.${name}`, 'Run as root, or with CAP_NET_ADMIN.');
       }
-      throw new KernelError('link-failed', error.message, `links.${name}`, 'Look at the device with `ip -d link` in the namespace.');
+      throw new KernelError('link-failed', inWords(error), `links.${name}`, 'Look at the device with `ip -d link` in the namespace.');
     }
   }
 }
+
+/** What the kernel's refusal of a device means, with its own word behind it. */
+const meanings: Record<string, string> = {
+  EEXIST: 'a device or an address of that name is there already',
+  EINVAL: 'the kernel takes no such name or value for a device',
+  ENODEV: 'the device is not there any more',
+  ENOENT: 'what it belongs to is not there any more',
+  ESRCH: 'what it belongs to is not there any more',
+  ENETUNREACH: 'its router cannot be reached through the device',
+  EBUSY: 'the device is in use',
+  ENOMEM: 'the kernel has no memory left for it',
+  ENOSPC: 'the kernel has no room left for it',
+  EADDRINUSE: 'the address or the port is in use',
+  EOPNOTSUPP: 'this kernel does not support such a device',
+};
+const inWords = (error: NetlinkError): string => `${meanings[error.errno] ?? 'the kernel refused the device'} [${error.message}]`;
 
 function configureWorkload(workload: Netlink, options: VethOptions): void {
   const peer = rt.findDevice(workload, options.peerName);
