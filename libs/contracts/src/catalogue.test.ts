@@ -60,6 +60,14 @@ describe('the name of a container\'s network namespace', () => {
   it.each(['web', 'web-7d9f', 'a..b', '8f14e45fceea167a5a36dedd4bea2543'])('may be %j', (containerId) => expect(attached(containerId)).toMatchObject({ ok: true }));
 });
 
+describe('the name of an interface', () => {
+  const named = (name: string) => parse(applySchema('endpoint'), { name: 'e', spec: { network: 'n', node: 'm', attachment: { containerId: 'c', interface: name } } });
+  it.each(['.', '..', 'lo', 'a/b', 'a b', 'a\n', '', 'a'.repeat(16)])('is never %j, which no kernel gives', (name) => {
+    expect(named(name)).toMatchObject({ ok: false, problem: { path: 'spec.attachment.interface', fix: expect.stringMatching(/./) } });
+  });
+  it.each(['eth0', 'lo1', 'net.7', '...'])('may be %j', (name) => expect(named(name)).toMatchObject({ ok: true }));
+});
+
 describe('subjects', () => {
   const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
   it('are read as they were written', () => {

@@ -82,7 +82,8 @@ export const kinds = {
       attachment: z.strictObject({
         containerId: z.string().min(1).max(128).regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'must be letters, digits, "_", "." and "-"')
           .meta({ description: 'Its network namespace, by name' }),
-        interface: z.string().min(1).max(15).regex(/^[A-Za-z0-9_.-]+$/, 'must be an interface name').default('eth0'),
+        interface: z.string().min(1).max(15).regex(/^[A-Za-z0-9_.-]+$/, 'must be an interface name')
+          .refine((name) => !['.', '..', 'lo'].includes(name), 'must be the name of an interface that does not exist yet, such as eth0').default('eth0'),
       }),
       ports: z.array(z.strictObject({ name: nameSchema.optional(), protocol: z.enum(['TCP', 'UDP']), port: portSchema }))
         .max(limits.portsPerEndpoint).optional().meta({ description: 'Ports that its workload listens on; information only' }),
