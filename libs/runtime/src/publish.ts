@@ -36,6 +36,19 @@ export function publishState(bus: Bus, service: Service, item: Extract<Outgoing,
   });
 }
 
+/**
+ * CHANGES does not have what this database published to it. To publish on top of it would be accepted there and dropped by the mirror, which remembers:
+ * the streams have to be made anew first.
+ */
+export class PublishedIsGone extends Error {
+  override readonly name = 'PublishedIsGone';
+  readonly witness: { readonly subject: string; readonly sequence: number };
+  constructor(subject: string, sequence: number) {
+    super(`CHANGES has lost ${subject} as it was published at revision ${sequence}`);
+    this.witness = { subject, sequence };
+  }
+}
+
 async function publishGuarded(bus: Bus, service: Service, document: AnyDocument, publishedRevision: number, traceparent: string | undefined): Promise<number> {
   const subject = documentSubject(document);
   const data = encode(document);
@@ -49,6 +62,7 @@ async function publishGuarded(bus: Bus, service: Service, document: AnyDocument,
       const last = await bus.last('CHANGES', subject);
       if (last && versionOf(last.data) === document.version) return last.sequence;
       if (last && versionOf(last.data) > document.version) return (await whereItIs(bus, document, publishedRevision)) ?? last.sequence;
+      if ((last?.sequence ?? 0) < publishedRevision) throw new PublishedIsGone(subject, publishedRevision);
       expected = last?.sequence ?? 0;
     }
   }

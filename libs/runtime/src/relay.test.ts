@@ -163,3 +163,21 @@ describe('a relay', () => {
     expect(told).toEqual([[1, 1, 3], [2, 2, 3], [3, 3, 3]]);
   });
 });
+
+describe('given a stream that has lost what was published to it, and counts on', () => {
+  it('publishes nothing on top of it, and remembers what is missing for the guard to look for', async () => {
+    const [broker, store] = [memoryBroker(), memoryStore()];
+    const bus = broker.connect('topology');
+    await bus.ensureStreams();
+    await wish(store, 'a', 1);
+    await drain(bus, store);
+    const subject = (await published(bus, 'CHANGES'))[0]?.subject ?? '';
+    await bus.purge('CHANGES', subject);
+
+    await store.transaction(async (unit) => void (await unit.put({ ...network(1), spec: { subnets: ['10.1.0.0/24'] } } as AnyProposed, { intentId: 'b', at: 1 })));
+    await expect(relayOnce({ bus, store, around })).rejects.toThrow('has lost');
+    expect(await published(bus, 'CHANGES')).toEqual([]);
+    expect(JSON.parse((await store.mark('witness')) ?? '')).toEqual({ subject, sequence: 1 });
+    await broker.stop();
+  });
+});

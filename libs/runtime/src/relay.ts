@@ -3,7 +3,7 @@ import type { AnyDocument } from '@osier/contracts/document';
 import { documentSubject } from '@osier/contracts/subjects';
 import type { Outgoing, Store } from '@osier/store/store';
 import type { Surroundings } from './context.ts';
-import { publishIntent, publishOutcome, publishState } from './publish.ts';
+import { PublishedIsGone, publishIntent, publishOutcome, publishState } from './publish.ts';
 
 type Of<T extends Outgoing['type']> = Extract<Outgoing, { type: T }>;
 const only = <T extends Outgoing['type']>(items: readonly Outgoing[], type: T) => items.filter((item): item is Of<T> => item.type === type);
@@ -95,6 +95,8 @@ export async function relayOnce({ bus, store, around, onPublished }: RelayDeps):
   const { revisions, done, failure } = await publishStates(states, (item, after) => publishState(bus, around.service, item, after));
   if (done.length > 0) await store.published(done, await highest(store, done.reduce((a, b) => (b.revision > a.revision ? b : a))));
   for (const { item, revision } of done) await onPublished?.(item.document, revision);
+  // What is missing is what the guard is to look for: it makes the streams anew.
+  if (failure instanceof PublishedIsGone) await store.setMark(witnessMark, JSON.stringify(failure.witness));
   if (failure) throw failure;
 
   const intents = only(items, 'intent');

@@ -123,6 +123,8 @@ describe('a service as a process', () => {
     const postgres = await startPostgres();
     try {
       rmSync(readyFile, { force: true });
+      // A database that is new beside documents that it does not have is refused as an older copy; these streams begin with it.
+      for (const stream of ['STATE', 'CHANGES']) await bus.deleteStream(stream);
       const onPostgres = { OSIER_DATABASE_URL: postgres.url, OSIER_DATA_DIR: '' };
       const first = start(onPostgres);
       await ready();
@@ -140,7 +142,7 @@ describe('a service as a process', () => {
       await ended(first.child);
       await wish('to-the-second');
       expect(await outcomeOf('to-the-second')).toMatchObject({ result: 'accepted' });
-      expect(postgres.query("select string_agg(name, ' ' order by id) from osier_tenant.entities where name ~ 'in-p|while|second'")).toBe('in-postgres while-it-is-away to-the-second');
+      expect(postgres.query("select string_agg(name, ' ' order by id) from osier_tenant.entities where name in ('in-postgres', 'while-it-is-away', 'to-the-second')")).toBe('in-postgres while-it-is-away to-the-second');
       second.child.kill('SIGTERM');
       expect(await ended(second.child)).toBe(0);
     } finally {

@@ -55,10 +55,10 @@ export function decide(remembered: Remembered, found: Found): Verdict {
     return { do: 'republish', because: 'CHANGES was made anew' };
   }
   const { witness } = remembered;
-  if (witness && witness.sequence >= changes.firstSequence && (found.witnessAt ?? 0) < witness.sequence) {
-    return { do: 'rebuild', because: `CHANGES has lost what was published at revision ${witness.sequence}: it was set back` };
+  if (witness && (found.witnessAt ?? 0) < witness.sequence) {
+    return { do: 'rebuild', because: `CHANGES has lost what was published at revision ${witness.sequence}: it was set back or emptied` };
   }
-  return decideMirror(remembered, changes, found);
+  return whole(decideMirror(remembered, changes, found), changes);
 }
 
 function decideMirror(remembered: Remembered, changes: StreamState, { state, stuckMs }: Found): Verdict {
@@ -70,6 +70,15 @@ function decideMirror(remembered: Remembered, changes: StreamState, { state, stu
   if (remembered.state !== undefined && state.incarnation !== remembered.state) return { do: 'compare', because: 'STATE was made anew' };
   return { do: 'go-on' };
 }
+
+/**
+ * A mirror can be made anew only from a stream that has every message it ever had: each says which one it follows on its subject, and a mirror that does not
+ * have that one drops it. From anything less, both are made anew.
+ */
+const whole = (verdict: Verdict, changes: StreamState): Verdict =>
+  verdict.do !== 'mirror' || isUntouched(changes) ? verdict : { do: 'rebuild', because: `${verdict.because}; and CHANGES no longer has all that a mirror would need` };
+const isUntouched = ({ firstSequence, lastSequence, messages }: StreamState): boolean =>
+  (firstSequence - 1) % million === 0 && messages === lastSequence - firstSequence + 1;
 
 /** Sequences that may have been given and that no database knows: those since the last look of the service that looked last. */
 const unknownSequences = 100_000;
