@@ -79,7 +79,7 @@ async function* entries(found: AsyncIterable<Found>, wanted: Wanted, make: (mess
   for await (const portion of found) {
     if ('paused' in portion) return yield portion;
     for (let from = 0; from < portion.messages.length; from += atOnce) {
-      for (const entry of await Promise.all(portion.messages.slice(from, from + atOnce).map(make))) {
+      for (const entry of await Promise.all(portion.messages.slice(from, from + atOnce).map(async (message) => make(message)))) {
         if (entry === undefined) continue;
         if (wanted.since !== undefined && Date.parse(entry.at) < wanted.since) return;
         if (isWanted(entry, wanted)) yield { entry };

@@ -55,11 +55,13 @@ describe('the broker in memory', () => {
     const bus = memoryBroker({ now: () => now }).connect('a');
     await bus.ensureStreams();
     await bus.publish(subject('a'), bytes('{}'));
+    await bus.publish('osier.observation.node-1.health', bytes('{}'));
     await bus.ensureConsumer('short', { stream: 'STATE', inactiveThresholdMs: 1_000 });
     now += 2_000;
     expect(await bus.consumer('STATE', 'short')).toBeUndefined();
     now += 8 * 24 * 60 * 60 * 1_000;
-    expect(await bus.last('CHANGES', subject('a'))).toBeUndefined();
+    expect(await bus.last('OBSERVATIONS', 'osier.observation.node-1.health')).toBeUndefined();
+    expect(await bus.last('CHANGES', subject('a'))).toBeDefined();
     expect(await bus.last('STATE', subject('a'))).toBeDefined();
   });
 
