@@ -25,7 +25,7 @@ interface Said { readonly status: number; readonly headers: Record<string, strin
 function call(url: string, method: string, path: string, headers: Record<string, string> = {}, body?: string | Buffer): Promise<Said> {
   return new Promise((resolve, reject) => {
     // Node frames the body of a DELETE only when told to; without, it would be read as the beginning of another request.
-    const framed = body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) };
+    const framed = body === undefined || 'transfer-encoding' in headers ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) };
     const asking = request(url + path, { method, headers: framed, agent: false, timeout: 10_000 }, (response) => {
       const got: Buffer[] = [];
       response.on('data', (chunk: Buffer) => got.push(chunk));
