@@ -71,12 +71,12 @@ async function inTemporaryFolder(work) {
 }
 
 /**
- * The machine's own Debian mirror, from the text of its apt sources (one-line or deb822), else Debian's.
+ * The machine's own Debian mirror, from the text of its apt sources (one-line or deb822); undefined where it has none.
  * The same mirror carries every release, so a newer suite can be asked of it.
  */
 export function debianMirror(sources) {
   const found = [...sources.matchAll(/^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s+(\S+)/gm)].map((match) => match[1]);
-  return found.find((uri) => /\/debian\/?$/.test(uri)) ?? 'http://deb.debian.org/debian';
+  return found.find((uri) => /\/debian\/?$/.test(uri));
 }
 
 function aptSources() {
@@ -91,10 +91,12 @@ function fromDebian() {
   const unpack = findCommand('dpkg-deb');
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
   if (apt === undefined || unpack === undefined || !existsSync(keyring)) throw new SetupError('Debian package: apt or its keyring is not here', '');
+  const mirror = debianMirror(aptSources());
+  if (mirror === undefined) throw new SetupError('Debian package: no Debian mirror among the apt sources of this machine', '');
   return inTemporaryFolder(async (folder) => {
     for (const name of ['state/lists/partial', 'cache/archives/partial', 'parts', 'unpacked']) mkdirSync(join(folder, name), { recursive: true });
     writeFileSync(join(folder, 'status'), '');
-    writeFileSync(join(folder, 'sources.list'), `deb [signed-by=${keyring}] ${debianMirror(aptSources())} ${NATS_DEBIAN_SUITE} main\n`);
+    writeFileSync(join(folder, 'sources.list'), `deb [signed-by=${keyring}] ${mirror} ${NATS_DEBIAN_SUITE} main\n`);
     const settings = {
       'Dir::State': join(folder, 'state'),
       'Dir::State::status': join(folder, 'status'),
