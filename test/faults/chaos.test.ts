@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { expected } from '@osier/lab/demo/shop';
 import { labDown } from '@osier/lab/down';
-import { readJson } from '@osier/lab/files';
 import { readInventory } from '@osier/lab/inventory';
 import type { Lab } from '@osier/lab/lab';
 import { everyPair, probe } from '@osier/lab/probes';
@@ -23,7 +22,7 @@ import { OutcomeWatch, outcomeSubjectOf, publish, type Sent } from './chaos/publ
 import { quiet } from './chaos/quiet.ts';
 import { seeded } from './chaos/random.ts';
 import { enter, everything, type Message } from './chaos/raw.ts';
-import { allNamespaces, credential, restless, type Sending, traffic } from './chaos/traffic.ts';
+import { allNamespaces, restless, type Sending, traffic } from './chaos/traffic.ts';
 
 const name = 'faults';
 const quick = process.env.OSIER_QUICK === '1';
@@ -49,8 +48,6 @@ function wishes(): Sending[] {
   return Array.from({ length: plan.intents }, (_, index) => ({ id: `i-${index}`, ...wish() }));
 }
 
-const password = (file: string): string => readJson<{ password: string }>(lab.paths.credentials(file))?.password ?? '';
-
 async function run(): Promise<void> {
   const random = seeded(seed);
   sendings = wishes();
@@ -59,7 +56,7 @@ async function run(): Promise<void> {
   const stop = new AbortController();
   const watch = new OutcomeWatch();
   watch.start(services);
-  const tenants = await Promise.all(Array.from({ length: plan.publishers }, (_, n) => enter(natsUrl(lab.record), `acme.${credential}`, password('domain-acme'), `publisher-${n}`)));
+  const tenants = await Promise.all(Array.from({ length: plan.publishers }, (_, n) => enter(natsUrl(lab.record), lab.paths.creds('domain-acme'), `publisher-${n}`)));
   const probing = knock(lab, over.signal);
   const killed = killAtRandom(lab, {
     victims: ['nats', 'tenant', 'ipam', 'topology', 'policy', 'api', ...lab.record.nodes.map((node) => `agent-${node.name}`)],
@@ -93,7 +90,7 @@ beforeAll(async () => {
   await deployShop(lab);
   await makeNamespaces(allNamespaces(name));
   grantNamespaces(lab.paths, lab.record.nodes.flatMap((node) => allNamespaces(name).map((namespace) => ({ node: node.name, namespace }))));
-  services = await enter(natsUrl(lab.record), 'api', password('api'), 'witness of the test');
+  services = await enter(natsUrl(lab.record), lab.paths.creds('admin'), 'witness of the test');
   console.log(`seed ${seed}: ${plan.intents} intents, killing for ${plan.forMs / 1000} s`);
   await run();
 }, plan.forMs + 480_000);

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { headers as natsHeaders, type NatsConnection } from '@nats-io/transport-node';
 import { labDown } from '@osier/lab/down';
-import { readJson } from '@osier/lab/files';
 import { type Lab, tellSupervisor } from '@osier/lab/lab';
 import { natsUrl } from '@osier/lab/programs';
 import { labUp } from '@osier/lab/up';
@@ -19,7 +18,7 @@ let round = 0;
 
 beforeAll(async () => {
   lab = await labUp({ name, nodes: 1, domains: ['acme'], project: 'shop' });
-  nats = await enter(natsUrl(lab.record), 'api', readJson<{ password: string }>(lab.paths.credentials('api'))?.password ?? '', 'restart test');
+  nats = await enter(natsUrl(lab.record), lab.paths.creds('admin'), 'restart test');
   const scope = { domain: 'acme', project: 'shop', environment: '_' };
   await lab.client.apply('domain', { domain: '_', project: '_', environment: '_' }, 'acme', {});
   await lab.client.apply('project', { domain: 'acme', project: '_', environment: '_' }, 'shop', {});

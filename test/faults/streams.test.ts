@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Bus } from '@osier/bus/bus';
 import { connectBus } from '@osier/bus/jetstream';
+import { readLogin } from '@osier/bus/login';
 import { documentSubject } from '@osier/contracts/subjects';
 import { waitEnforced } from '@osier/lab/deploy';
 import { labDown } from '@osier/lab/down';
-import { readJson } from '@osier/lab/files';
 import { type Lab, tellSupervisor } from '@osier/lab/lab';
 import { probe } from '@osier/lab/probes';
 import { natsUrl } from '@osier/lab/programs';
@@ -132,8 +132,7 @@ const figure = (what: string, noticedMs: number, mendedMs: number): void => {
 beforeAll(async () => {
   lab = await labUp({ name, nodes: 2, domains: ['acme'], project: 'shop' });
   await deployShop(lab);
-  const password = readJson<{ password: string }>(lab.paths.credentials('api'))?.password ?? '';
-  bus = await connectBus({ url: natsUrl(lab.record), user: 'api', password, name: 'liar' });
+  bus = await connectBus({ url: natsUrl(lab.record), ...readLogin(lab.paths.creds('admin')), name: 'liar' });
   knocking = knock();
   watching = watch();
 }, 180_000);

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { jetstream } from '@nats-io/jetstream';
-import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
+import { connect, credsAuthenticator, headers, type NatsConnection } from '@nats-io/transport-node';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { parse } from 'yaml';
@@ -57,9 +57,9 @@ async function wish(id: string, where: Record<string, string>, body: unknown): P
 
 beforeAll(async () => {
   lab = await labUp({ name, nodes: 1, domains: [credential.domain], project: 'shop' });
-  const login = JSON.parse(readFileSync(lab.paths.credentials(`domain-${credential.domain}`), 'utf8')) as { user: string; password: string };
-  await lab.client.apply('domain', { domain: '_', project: '_', environment: '_' }, credential.domain, {});
-  nats = await connect({ servers: `127.0.0.1:${lab.record.ports.nats}`, user: login.user, pass: login.password });
+  // Any client of NATS understands the file.
+  const creds = readFileSync(lab.paths.creds(`domain-${credential.domain}`));
+  nats = await connect({ servers: `127.0.0.1:${lab.record.ports.nats}`, authenticator: credsAuthenticator(creds) });
 }, 120_000);
 afterAll(async () => {
   await nats?.close();

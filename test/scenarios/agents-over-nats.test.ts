@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { natsConfiguration, nodeUser } from '@osier/bus/accounts';
+import { natsConfiguration } from '@osier/bus/accounts';
+import type { UserLogin } from '@osier/bus/authority';
 import type { Bus } from '@osier/bus/bus';
+import { type Installation, newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
 import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
 import { nodeConsumer } from '@osier/contracts/coordination';
@@ -16,25 +18,25 @@ import { type Sessions, startSessions } from '../../apps/node-agent/src/bus/sess
 import { startCoordinator } from '../../apps/topology/src/coordinator/coordinator.ts';
 import { endpoint, id, network, node } from '../../libs/domain/test/documents.ts';
 
-const password = 'for-this-test-only';
 
 describe('what nodes are told, over a real server', () => {
   const dir = mkdtempSync(join(tmpdir(), 'osier-agents-'));
   const buses: Bus[] = [];
   let server: NatsServer;
+  let keys: Installation;
   let bus: Bus;
   let coordinator: Awaited<ReturnType<typeof startCoordinator>>;
   let sessions = 0;
   const agents: Sessions[] = [];
 
-  const connect = async (user: string): Promise<Bus> => {
-    const made = await connectBus({ url: server.url, user, password, name: user });
+  const connect = async (login: UserLogin, name: string): Promise<Bus> => {
+    const made = await connectBus({ url: server.url, ...login, name });
     buses.push(made);
     return made;
   };
   const coordinate = async (): Promise<void> => void (coordinator = await startCoordinator({ bus, log: silent, now: Date.now, publishIntent: async () => undefined }));
   const agent = async (name: string): Promise<Sessions> => {
-    const started = await startSessions({ bus: await connect(nodeUser(name)), node: name, log: silent, now: Date.now, newId: () => `session-${++sessions}`, onAdvance: () => undefined });
+    const started = await startSessions({ bus: await connect(await keys.node(name), name), node: name, log: silent, now: Date.now, newId: () => `session-${++sessions}`, onAdvance: () => undefined });
     agents.push(started);
     return started;
   };
@@ -62,9 +64,9 @@ describe('what nodes are told, over a real server', () => {
   const on = (name: string, n: number, where: 1 | 2, nodeName: string) => endpoint(name, `10.0.${where}.${n}`, { node: nodeName, network: `net-${where}` }, { id: id(100 + n), parent: id(where) });
 
   beforeAll(async () => {
-    const nodes = ['node-1', 'node-2'].map((name) => ({ name, password }));
-    server = await startNatsServer({ dir, config: natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'store'), services: [{ user: 'osier-topology', password }], domains: [], nodes }) });
-    bus = await connect('osier-topology');
+    keys = await newInstallation({ nodes: ['node-1', 'node-2'] });
+    server = await startNatsServer({ dir, config: natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'store'), trust: keys.trust }) });
+    bus = await connect(await keys.service('admin'), 'topology');
     await bus.ensureStreams();
     await coordinate();
     await publish(node('node-1', '192.0.2.1', { id: id(11) }), node('node-2', '192.0.2.2', { id: id(12) }));

@@ -1,7 +1,7 @@
-import { nodeConsumers } from '@osier/bus/accounts';
+import { nodeConsumers } from '@osier/bus/grants';
 import type { Message } from '@osier/bus/bus';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
-import { bytes, type Configuration, intent, state, them, us, type World } from './world.ts';
+import { bytes, type Configuration, domainUser, intent, serviceUser, state, them, us, type World } from './world.ts';
 
 /** What somebody tries, and how to see that it worked. `mutant`: the weaker configuration under which it must work. */
 export interface Attack {
@@ -65,7 +65,7 @@ const replies: Attack[] = [
   {
     name: "a node has its own state delivered to whoever listens for another node's receipts", mutant: 'permissions',
     run: async (w) => {
-      const service = await w.connect('osier-test');
+      const service = await w.connect(serviceUser);
       const heard = listen(service, `osier.receipt.${them.node}`);
       await service.flush();
       w.node.publish(`$JS.API.CONSUMER.MSG.NEXT.STATE.${nodeConsumers(us.node).state}`, JSON.stringify({ batch: 10 }), { reply: `osier.receipt.${them.node}` });
@@ -85,7 +85,7 @@ const replies: Attack[] = [
   {
     name: "a tenant makes its acknowledgement a document in a colleague's eyes", mutant: 'permissions',
     run: async (w) => {
-      const colleague = await w.connect(`${us.domain}.${us.colleague}`);
+      const colleague = await w.connect(domainUser(us.domain, us.colleague));
       const seen = listen(colleague, `osier.outcome.${us.domain}.>`);
       await colleague.flush();
       w.tenant.publish(intent(us.domain, us.credential), bytes('{}'), { reply: `osier.outcome.${us.domain}.shop.1` });

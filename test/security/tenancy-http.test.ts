@@ -10,6 +10,7 @@ import { silent } from '@osier/telemetry/log';
 import type { Platform } from '@osier/testing/platform';
 import { type RunningApi, startApi } from '../../apps/api/src/app.ts';
 import { readConfig } from '../../apps/api/src/config.ts';
+import { principalOf } from '../../apps/api/src/principal.ts';
 import { authenticator, type Authenticate } from '../../apps/api/src/tokens.ts';
 import { startControlPlane } from '../scenarios/control-plane.ts';
 
@@ -73,7 +74,7 @@ describe('the HTTP door', () => {
     await platform.wish({ domain: 'acme', noun: 'project', verb: 'apply', id: 'p', body: { name: 'shop', spec: {} } });
     await platform.wish({ domain: 'acme', project: 'shop', noun: 'environment', verb: 'apply', id: 'e', body: { name: 'staging', spec: {} } });
     await platform.wish({ domain: 'acme', project: 'shop', environment: 'staging', noun: 'network', verb: 'apply', id: 'n', body: { name: 'main', spec: { subnets: ['10.0.0.0/24'] } } });
-    api = await start(platform, authenticator([{ token, credential: 'anna' }]));
+    api = await start(platform, authenticator([{ token, credential: 'platform-anna' }]));
   });
   afterAll(async () => {
     await api.stop();
@@ -87,7 +88,7 @@ describe('the HTTP door', () => {
     expect((await platform.bus.stream('INTENTS'))?.lastSequence).toBe(before);
   }, 30_000);
   it('could be red: a door that knows everybody lets all of these in', async () => {
-    const weak = await start(platform, () => 'anybody');
+    const weak = await start(platform, () => principalOf({ domain: '_', project: '_' }, 'anybody', 'admin'));
     expect(await getIn(weak.url, 1)).toHaveLength(operations.filter(({ open }) => !open).length);
     await weak.stop();
   }, 30_000);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
-import { domainUser, serverLimits } from '@osier/bus/accounts';
+import { serverLimits } from '@osier/bus/grants';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bytes, installation, type Installation, intent, them, us, type World } from './world.ts';
+import { bytes, domainUser, installation, serviceUser, type Installation, intent, them, us, type World } from './world.ts';
 
 jest.setTimeout(30_000);
 async function until(what: () => boolean, ms = 5_000): Promise<void> {
@@ -83,7 +83,7 @@ describe('a tenant with a NATS client of its own', () => {
     it("could be red: with the server's own window of two minutes it would not", async () => {
       const weak = await installation('generated');
       const inside = await weak.enter();
-      const service = await inside.connect('osier-test');
+      const service = await inside.connect(serviceUser);
       const { config } = (await service.request('$JS.API.STREAM.INFO.INTENTS')).json<{ config: object }>();
       await service.request('$JS.API.STREAM.UPDATE.INTENTS', JSON.stringify({ ...config, duplicate_window: 120_000_000_000 }));
       expect(await rivals(inside)).toBe(false);

@@ -1,7 +1,10 @@
-import { type AccountsInput, domainUser, natsConfiguration, nodeConsumers, nodeSubjects, nodeUser } from '@osier/bus/accounts';
+import { natsConfiguration } from '@osier/bus/accounts';
 import type { Bus } from '@osier/bus/bus';
+import { type CredentialFacts, nodeConsumers, nodeSubjects } from '@osier/bus/grants';
+import { type Installation as Keys, newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
 import { freePort, startNatsServer } from '@osier/bus/server';
+import { authenticatorOf, type Login } from '@osier/bus/login';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * The last two are the mutants: an attack that does not get through even there proves nothing.
  */
 export type Configuration = 'generated' | 'permissions' | 'open';
-export const password = 'secret';
+const password = 'secret';
 /** The attackers' names; `colleague` is of the same domain, the others are strangers. */
 export const us = { domain: 'acme', credential: 'ci', colleague: 'admin', node: 'n1' } as const;
 export const them = { domain: 'rival', credential: 'ci', node: 'n2' } as const;
@@ -38,19 +41,23 @@ export interface World {
   leave(): Promise<void>;
 }
 
+const credentials: readonly CredentialFacts[] = [
+  { domain: us.domain, project: '_', name: us.credential, role: 'admin' }, { domain: us.domain, project: '_', name: us.colleague, role: 'admin' },
+  { domain: them.domain, project: '_', name: them.credential, role: 'admin' },
+];
+const nodes = [us.node, them.node];
+export const domainUser = (domain: string, credential: string): string => `${domain}/${credential}`;
+const nodeUser = (node: string): string => `node ${node}`;
+export const serviceUser = 'services';
+
 export async function installation(configuration: Configuration): Promise<Installation> {
   const dir = mkdtempSync(join(tmpdir(), 'osier-security-'));
-  const input: AccountsInput = {
-    listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'js'), services: [{ user: 'osier-test', password }],
-    domains: [
-      { name: us.domain, credentials: [{ id: us.credential, password }, { id: us.colleague, password }] },
-      { name: them.domain, credentials: [{ id: them.credential, password }] },
-    ],
-    nodes: [{ name: us.node, password }, { name: them.node, password }],
-  };
-  const config = configuration === 'generated' ? natsConfiguration(input) : oneAccount(input, configuration === 'permissions');
+  const keys = await newInstallation({ credentials, nodes });
+  const where = { listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'js') };
+  const config = configuration === 'generated' ? natsConfiguration({ ...where, trust: keys.trust }) : oneAccount(where, configuration === 'permissions');
   const server = await startNatsServer({ dir, config });
-  const services = await connectBus({ url: server.url, user: 'osier-test', password, name: 'services' });
+  const login = configuration === 'generated' ? signedLogin(keys) : async (user: string): Promise<Login> => ({ user, password });
+  const services = await connectBus({ url: server.url, ...(await login(serviceUser)), name: 'services' });
   await services.ensureStreams();
   for (const { domain, node } of [us, them]) {
     await services.publish(state(domain, 'secret'), bytes(`of ${domain}`));
@@ -59,7 +66,7 @@ export async function installation(configuration: Configuration): Promise<Instal
   }
   return {
     services,
-    enter: () => enter(server.url, services),
+    enter: () => enter(server.url, services, login),
     close: async () => {
       await services.close();
       await server.stop();
@@ -68,10 +75,14 @@ export async function installation(configuration: Configuration): Promise<Instal
   };
 }
 
-async function enter(url: string, services: Bus): Promise<World> {
+const signedLogin = (keys: Keys) => (user: string): Promise<Login> =>
+  user === serviceUser ? keys.service('admin') : user.startsWith('node ') ? keys.node(user.slice(5)) : keys.credential(user);
+
+async function enter(url: string, services: Bus, login: (user: string) => Promise<Login>): Promise<World> {
   const open: NatsConnection[] = [];
   const plain = async (user: string): Promise<NatsConnection> => {
-    const connection = await connect({ servers: url, user, pass: password, name: user, timeout: 2_000, reconnect: false });
+    const who = await login(user);
+    const connection = await connect({ servers: url, authenticator: authenticatorOf(() => who), name: user, timeout: 2_000, reconnect: false });
     open.push(connection);
     return connection;
   };
@@ -84,20 +95,20 @@ async function enter(url: string, services: Bus): Promise<World> {
 }
 
 /** The design that does not hold. */
-function oneAccount(input: AccountsInput, permissions: boolean): string {
+function oneAccount({ listen, storeDir }: { listen: string; storeDir: string }, permissions: boolean): string {
   const user = (name: string, publish: readonly string[], subscribe: readonly string[]): string =>
     `{ user: "${name}", password: "${password}"${permissions ? `, permissions { publish: ${JSON.stringify(publish)}, subscribe: ${JSON.stringify(subscribe)} }` : ''} }`;
-  const tenants = input.domains.flatMap(({ name, credentials }) => credentials.map(({ id }) =>
-    user(domainUser(name, id), [`osier.intent.${name}.*.*.*.*.${id}`], [`osier.outcome.${name}.>`, `osier.flow.${name}.>`, '_INBOX.>'])));
-  const nodes = input.nodes.map(({ name }) => {
+  const tenants = credentials.map(({ domain, name }) =>
+    user(domainUser(domain, name), [`osier.intent.${domain}.*.*.*.*.${name}`], [`osier.outcome.${domain}.>`, `osier.flow.${domain}.>`, '_INBOX.>']));
+  const agents = nodes.map((name) => {
     const own = Object.values(nodeConsumers(name)).map((consumer) => `$JS.API.CONSUMER.CREATE.STATE.${consumer}`);
     return user(nodeUser(name), [...nodeSubjects(name), ...own], ['_INBOX.>']);
   });
-  return `listen: "${input.listen}"
-jetstream { store_dir: "${input.storeDir}" }
+  return `listen: "${listen}"
+jetstream { store_dir: "${storeDir}" }
 accounts {
   ALL { jetstream: enabled, users: [
-    ${[`{ user: "osier-test", password: "${password}" }`, ...tenants, ...nodes].join('\n    ')}
+    ${[`{ user: "${serviceUser}", password: "${password}" }`, ...tenants, ...agents].join('\n    ')}
   ] }
 }
 `;

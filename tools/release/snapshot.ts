@@ -7,6 +7,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { connectBus } from '@osier/bus/jetstream';
+import { readLogin } from '@osier/bus/login';
 import type { Message } from '@osier/bus/bus';
 import { labDown } from '@osier/lab/down';
 import type { Lab } from '@osier/lab/lab';
@@ -33,8 +34,7 @@ function kindOf(message: Message, body: { result?: string; topic?: string }): st
 }
 
 async function keepMessages(lab: Lab): Promise<void> {
-  const { password } = JSON.parse(readFileSync(lab.paths.credentials('topology'), 'utf8')) as { password: string };
-  const bus = await connectBus({ url: natsUrl(lab.record), user: 'topology', password, name: 'release' });
+  const bus = await connectBus({ url: natsUrl(lab.record), ...readLogin(lab.paths.creds('admin')), name: 'release' });
   const kept = new Map<string, unknown>();
   for (const stream of ['INTENTS', 'CHANGES', 'OUTCOMES', 'RECEIPTS', 'FLOWS', 'OBSERVATIONS']) {
     for await (const message of bus.read({ stream, from: 'all' })) {

@@ -1,4 +1,5 @@
 import { type Problem, problem } from '@osier/contracts/problem';
+import type { Principal } from './principal.ts';
 
 /** A request as the handlers see it: no framework, no socket. */
 export interface ApiRequest {
@@ -6,8 +7,8 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Uint8Array;
-  /** Who asks; becomes the last token of an intent's subject. Empty on open routes. */
-  readonly credential: string;
+  /** Who asks; its token becomes the last of an intent's subject. On open routes: nobody. */
+  readonly who: Principal;
   /** Aborts when the client goes away or the service stops. */
   readonly signal: AbortSignal;
 }

@@ -59,7 +59,7 @@ beforeEach(async () => {
   await bus.ensureStreams();
   decided = [];
   decide = () => ({ result: 'accepted', revision: 7, changes: [] });
-  api = await startApi({ bus: broker.connect('api'), authenticate: authenticator([{ token, credential: 'anna' }]), log: silent, host: '127.0.0.1', port: 0 });
+  api = await startApi({ bus: broker.connect('api'), authenticate: authenticator([{ token, credential: 'platform-anna' }]), log: silent, host: '127.0.0.1', port: 0 });
 });
 afterEach(async () => {
   await api.stop();
@@ -71,17 +71,17 @@ describe('a wish over HTTP', () => {
     await services();
     const answer = await call('PUT', `${staging}/networks/main`, { subnets: ['10.0.0.0/24'] }, { 'if-match': '"3"' });
     expect(answer.status).toBe(200);
-    expect(answer.body).toMatchObject({ result: 'accepted', revision: 7, intent: 'network.apply', credential: 'anna' });
+    expect(answer.body).toMatchObject({ result: 'accepted', revision: 7, intent: 'network.apply', credential: 'platform-anna' });
     expect(answer.headers.get('osier-intent-id')).toBe(answer.body['intentId']);
-    expect(decided).toEqual(['osier.intent.acme.shop.staging.network.apply.anna {"name":"main","expectedVersion":3,"spec":{"subnets":["10.0.0.0/24"]}}']);
+    expect(decided).toEqual(['osier.intent.acme.shop.staging.network.apply.platform-anna {"name":"main","expectedVersion":3,"spec":{"subnets":["10.0.0.0/24"]}}']);
   });
 
   it.each([
-    ['/v1/domains/acme', 'osier.intent._._._.domain.delete.anna {"name":"acme"}'],
-    ['/v1/domains/acme/projects/shop', 'osier.intent.acme._._.project.delete.anna {"name":"shop"}'],
-    [staging, 'osier.intent.acme.shop._.environment.delete.anna {"name":"staging"}'],
-    ['/v1/nodes/node-1', 'osier.intent._._._.node.delete.anna {"name":"node-1"}'],
-    [`${staging}/policies/web`, 'osier.intent.acme.shop.staging.policy.delete.anna {"name":"web"}'],
+    ['/v1/domains/acme', 'osier.intent._._._.domain.delete.platform-anna {"name":"acme"}'],
+    ['/v1/domains/acme/projects/shop', 'osier.intent.acme._._.project.delete.platform-anna {"name":"shop"}'],
+    [staging, 'osier.intent.acme.shop._.environment.delete.platform-anna {"name":"staging"}'],
+    ['/v1/nodes/node-1', 'osier.intent._._._.node.delete.platform-anna {"name":"node-1"}'],
+    [`${staging}/policies/web`, 'osier.intent.acme.shop.staging.policy.delete.platform-anna {"name":"web"}'],
   ])('is spoken in its scope: DELETE %s', async (path, intent) => {
     await services();
     expect((await call('DELETE', path)).status).toBe(200);

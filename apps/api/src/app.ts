@@ -6,10 +6,12 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { v7 } from 'uuid';
 import type { ApiBus } from './context.ts';
+import { followCredentials } from './credentials.ts';
 import { controllerOf, type Door, filterOf } from './door.ts';
 import { type DoorLimits, doorLimits, GuardedAdapter, threshold } from './guard.ts';
 import { followOutcomes } from './outcomes.ts';
-import type { Authenticate } from './tokens.ts';
+import { Rates } from './rate.ts';
+import { type Authenticate, withSigned } from './tokens.ts';
 
 export interface ApiOptions {
   readonly bus: ApiBus;
@@ -32,7 +34,11 @@ export interface RunningApi {
 export async function startApi({ bus, authenticate, log, host, port, newId = v7, limits }: ApiOptions): Promise<RunningApi> {
   const stopping = new AbortController();
   const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
-  const door: Door = { context: { bus, outcomes, log, newId: () => newId() }, authenticate, stopping: stopping.signal };
+  const credentials = followCredentials(bus, (err) => log.warn({ err }, 'following the credentials was interrupted; going on'));
+  const { askingPerSecond, askingBurst, guessesPerSecond, guessesBurst } = { ...doorLimits, ...limits };
+  const rates = { asking: new Rates({ perSecond: askingPerSecond, burst: askingBurst }), guessing: new Rates({ perSecond: guessesPerSecond, burst: guessesBurst }) };
+  const door: Door = { context: { bus, outcomes, log, newId: () => newId() }, authenticate: withSigned(authenticate, credentials), stopping: stopping.signal, rates };
+
 
   class Api {}
   Module({ controllers: [controllerOf(door)] })(Api);
@@ -48,6 +54,7 @@ export async function startApi({ bus, authenticate, log, host, port, newId = v7,
     async stop() {
       stopping.abort();
       outcomes.stop();
+      credentials.stop();
       setTimeout(() => server.closeAllConnections(), 500).unref();
       await app.close();
     },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { natsConfiguration } from '@osier/bus/accounts';
 import type { Bus } from '@osier/bus/bus';
+import { newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
 import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
 import type { AuditPage } from '@osier/contracts/audit';
@@ -13,7 +14,7 @@ import { silent } from '@osier/telemetry/log';
 import { type RunningApi, startApi } from './app.ts';
 import { authenticator } from './tokens.ts';
 
-const [user, password, token] = ['osier-api', 'secret', 'a-token-of-enough-length'];
+const token = 'a-token-of-enough-length';
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 let folder: string;
@@ -22,11 +23,12 @@ let bus: Bus;
 let api: RunningApi;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'osier-audit-'));
+  const keys = await newInstallation();
   const listen = `127.0.0.1:${await freePort()}`;
-  server = await startNatsServer({ dir: folder, config: natsConfiguration({ listen, storeDir: join(folder, 'js'), services: [{ user, password }], domains: [], nodes: [] }) });
-  bus = await connectBus({ url: server.url, user, password, name: 'test' });
+  server = await startNatsServer({ dir: folder, config: natsConfiguration({ listen, storeDir: join(folder, 'js'), trust: keys.trust }) });
+  bus = await connectBus({ url: server.url, ...(await keys.service('admin')), name: 'test' });
   await bus.ensureStreams();
-  api = await startApi({ bus, authenticate: authenticator([{ token, credential: 'anna' }]), log: silent, host: '127.0.0.1', port: 0 });
+  api = await startApi({ bus, authenticate: authenticator([{ token, credential: 'platform-anna' }]), log: silent, host: '127.0.0.1', port: 0 });
 }, 30_000);
 afterAll(async () => {
   await api.stop();

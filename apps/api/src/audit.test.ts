@@ -25,7 +25,7 @@ beforeEach(async () => {
   await bus.ensureStreams();
   warned = [];
   const log: Log = { debug: () => undefined, info: () => undefined, warn: (facts) => void warned.push(facts), error: () => undefined };
-  api = await startApi({ bus: broker.connect('api'), authenticate: authenticator([{ token: anna, credential: 'anna' }, { token: ben, credential: 'ben' }]), log, host: '127.0.0.1', port: 0 });
+  api = await startApi({ bus: broker.connect('api'), authenticate: authenticator([{ token: anna, credential: 'platform-anna' }, { token: ben, credential: 'platform-ben' }]), log, host: '127.0.0.1', port: 0 });
 });
 afterEach(async () => {
   await api.stop();
@@ -75,7 +75,7 @@ describe('the audit log', () => {
     await call('GET', '/v1/outcomes/acme/_/bad?timeout=5s');
     const { items, next } = await audit();
     expect(items.map(brief)).toEqual([
-      'mallory project.apply acme/_/_ shop ignored -', 'ci project.apply acme/_/_ slow pending -', 'ci project.apply acme/_/_ bad refused in-use', 'anna domain.apply _/_/_ acme accepted -',
+      'mallory project.apply acme/_/_ shop ignored -', 'ci project.apply acme/_/_ slow pending -', 'ci project.apply acme/_/_ bad refused in-use', 'platform-anna domain.apply _/_/_ acme accepted -',
     ]);
     expect(items[2]).toMatchObject({ from: 'intents', sequence: 2, intentId: 'bad', trace: traceId, service: 'tenant', decidedAt: '2026-01-01T00:00:00Z', at: expect.stringMatching(/^20\d\d-/) });
     expect(JSON.stringify(items)).not.toContain('hush');
@@ -91,10 +91,10 @@ describe('the audit log', () => {
     await call('GET', '/v1/domains/acme/projects/%2A');
     const { items } = await audit();
     expect(items.map((entry) => `${brief(entry)} ${entry.status} ${entry.request}`)).toEqual([
-      'anna unknown _/_/_ - refused unknown-route 404 PUT /v1/domains/acme/gadgets/x',
-      'ben lease.release acme/shop/staging - refused internal-intent 403 POST /v1/intents/acme/shop/staging/lease/release',
+      'platform-anna unknown _/_/_ - refused unknown-route 404 PUT /v1/domains/acme/gadgets/x',
+      'platform-ben lease.release acme/shop/staging - refused internal-intent 403 POST /v1/intents/acme/shop/staging/lease/release',
       '_ domain.apply acme/_/_ - refused unauthorized 401 PUT /v1/domains/acme',
-      'anna network.apply acme/shop/staging - refused wrong-type 422 PUT /v1/domains/acme/projects/shop/environments/staging/networks/main',
+      'platform-anna network.apply acme/shop/staging - refused wrong-type 422 PUT /v1/domains/acme/projects/shop/environments/staging/networks/main',
     ]);
     expect(await bus.last('INTENTS', '>')).toBeUndefined();
   });
@@ -102,12 +102,12 @@ describe('the audit log', () => {
   it('counts a refusal of an owner once, not as one of the door too', async () => {
     await services();
     expect((await call('PUT', '/v1/domains/bad', {})).status).toBe(409);
-    expect((await audit()).items.map(brief)).toEqual(['anna domain.apply _/_/_ bad refused in-use']);
+    expect((await audit()).items.map(brief)).toEqual(['platform-anna domain.apply _/_/_ bad refused in-use']);
   });
 
   it.each([
-    ['credential=ci', ['ci bad', 'ci shop']], ['result=refused', ['anna -', 'ci bad']], ['noun=domain', ['anna acme']], ['domain=acme', ['anna -', 'ci bad', 'ci shop']],
-    ['since=1h', ['anna -', 'ci bad', 'ci shop', 'anna acme']], ['since=2199-01-01T00:00:00Z', []], ['noun=teapot', []],
+    ['credential=ci', ['ci bad', 'ci shop']], ['result=refused', ['platform-anna -', 'ci bad']], ['noun=domain', ['platform-anna acme']], ['domain=acme', ['platform-anna -', 'ci bad', 'ci shop']],
+    ['since=1h', ['platform-anna -', 'ci bad', 'ci shop', 'platform-anna acme']], ['since=2199-01-01T00:00:00Z', []], ['noun=teapot', []],
   ])('can be asked for %s', async (query, found) => {
     await services();
     await call('PUT', '/v1/domains/acme', {});
@@ -144,7 +144,7 @@ describe('the audit log', () => {
   it('is in the log where it cannot be stored, and the answer is the same', async () => {
     broker.deleteStream('AUDIT');
     expect((await call('PUT', '/v1/domains/acme', 'x')).status).toBe(400);
-    expect(warned).toEqual([expect.objectContaining({ audit: expect.objectContaining({ credential: 'anna', intent: 'domain.apply', status: 400 }) })]);
+    expect(warned).toEqual([expect.objectContaining({ audit: expect.objectContaining({ credential: 'platform-anna', intent: 'domain.apply', status: 400 }) })]);
   });
 });
 
@@ -181,7 +181,7 @@ describe('dead letters', () => {
     const again = await bus.last('INTENTS', '>');
     expect([again?.subject, new TextDecoder().decode(again?.data), again?.headers['osier-retry-of']]).toEqual([letter.subject, '{"name":"shop","spec":{}}', 'poison']);
     expect(await bus.last('DEAD', '>')).toBeUndefined();
-    expect((await audit()).items.map(brief)).toEqual(expect.arrayContaining(['ci project.apply acme/_/_ shop accepted -', 'ben dead-letter.retry acme/_/_ - accepted -']));
+    expect((await audit()).items.map(brief)).toEqual(expect.arrayContaining(['ci project.apply acme/_/_ shop accepted -', 'platform-ben dead-letter.retry acme/_/_ - accepted -']));
     expect((await call('POST', `${path}/retry`)).status).toBe(404);
   });
 
@@ -222,6 +222,6 @@ describe('dead letters', () => {
     for (const wild of ['/v1/dead-letters/acme/%2A/poison', '/v1/dead-letters/%2A/_/poison']) expect((await call('DELETE', wild)).status).toBe(404);
     expect((await call('DELETE', path)).status).toBe(200);
     expect((await call('GET', '/v1/dead-letters')).body.items.map((item) => item['intentId'])).toEqual(['other']);
-    expect((await audit('?result=accepted')).items.map(brief)).toEqual(['anna dead-letter.drop acme/_/_ - accepted -']);
+    expect((await audit('?result=accepted')).items.map(brief)).toEqual(['platform-anna dead-letter.drop acme/_/_ - accepted -']);
   });
 });

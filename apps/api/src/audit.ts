@@ -1,8 +1,9 @@
 import type { Message } from '@osier/bus/bus';
-import { type AuditEntry, auditResults, auditSubject, doorRecordSchema } from '@osier/contracts/audit';
+import { type AuditEntry, auditResults, doorRecordSchema } from '@osier/contracts/audit';
 import { catalogue, intentName } from '@osier/contracts/catalogue';
 import { headers, intentIdOf } from '@osier/contracts/envelope';
 import { limits } from '@osier/contracts/limits';
+import { none } from '@osier/contracts/names';
 import type { Outcome } from '@osier/contracts/outcome';
 import { outcomeToken, parseIntentSubject } from '@osier/contracts/subjects';
 import { parseTraceparent } from '@osier/telemetry/trace';
@@ -10,6 +11,7 @@ import type { Answer, ApiRequest } from './answers.ts';
 import { type Budget, backwards, type Found } from './backwards.ts';
 import type { ApiContext } from './context.ts';
 import { beforeOf, limitOf, oneOf, sinceOf, token } from './parameters.ts';
+import { within } from './principal.ts';
 
 /** Messages that one request looks at; then it says from where to go on. */
 const lookAt = 10_000;
@@ -19,6 +21,8 @@ interface Wanted {
   readonly since: number | undefined;
   readonly credential: string | undefined; readonly result: AuditEntry['result'] | undefined; readonly noun: string | undefined;
   readonly domain: string | undefined; readonly project: string | undefined;
+  /** Whose credentials' knocking at the door may be seen; undefined: anybody's. */
+  readonly home: string | undefined;
 }
 
 const trace = (traceparent: string | undefined): { trace?: string } => {
@@ -88,8 +92,8 @@ async function* entries(found: AsyncIterable<Found>, wanted: Wanted, make: (mess
   }
 }
 
-const isWanted = (entry: AuditEntry, { credential, result, noun, domain, project }: Wanted): boolean =>
-  (credential === undefined || entry.credential === credential) && (result === undefined || entry.result === result)
+const isWanted = (entry: AuditEntry, { credential, result, noun, domain, project, home }: Wanted): boolean =>
+  (home === undefined || entry.from === 'intents' || entry.home === home) && (credential === undefined || entry.credential === credential) && (result === undefined || entry.result === result)
   && (noun === undefined || entry.intent.startsWith(`${noun}.`)) && (domain === undefined || entry.domain === domain) && (project === undefined || entry.project === project);
 
 /** What INTENTS has of it, by subject. None: it cannot have any. */
@@ -104,7 +108,7 @@ function sources(context: ApiContext, request: ApiRequest, wanted: Wanted): Asyn
   const read = (stream: string, filter: readonly string[], before: number | undefined) => backwards(context.bus, stream, { filters: filter, before, budget, signal: request.signal });
   return [
     ...(filters.length === 0 ? [] : [entries(read('INTENTS', filters, intents), wanted, (message) => intentEntry(context, message))]),
-    entries(read('AUDIT', [wanted.credential === undefined ? 'osier.audit.*' : auditSubject(wanted.credential)], door), wanted, doorEntry),
+    entries(read('AUDIT', ['osier.audit.*'], door), wanted, doorEntry),
   ];
 }
 
@@ -115,9 +119,11 @@ const cursorOf = (head: IteratorResult<Step, unknown>): number => (head.done ===
 export async function audit(context: ApiContext, request: ApiRequest): Promise<Answer> {
   const { query } = request;
   const limit = limitOf(query);
+  const asked = within(request.who, { domain: token(query, 'domain') ?? none, project: token(query, 'project') ?? none });
+  const any = (name: string): string | undefined => (name === none ? undefined : name);
   const wanted: Wanted = {
     since: sinceOf(query), credential: token(query, 'credential'), result: oneOf(query, 'result', auditResults), noun: token(query, 'noun'),
-    domain: token(query, 'domain'), project: token(query, 'project'),
+    domain: any(asked.domain), project: any(asked.project), home: any(request.who.domain),
   };
   const all = sources(context, request, wanted);
   const heads = await Promise.all(all.map((source) => source.next() as Promise<IteratorResult<Step, unknown>>));

@@ -1,13 +1,15 @@
 import type { Message } from '@osier/bus/bus';
+import { intentDeclaration } from '@osier/contracts/catalogue';
 import { type DeadLetter, deadLetterSchema, deadPattern, deadSubject, retryId } from '@osier/contracts/dead';
 import { eventType, headers as names } from '@osier/contracts/envelope';
-import { tokenSchema } from '@osier/contracts/names';
+import { none, tokenSchema } from '@osier/contracts/names';
 import { intentSubject, parseIntentSubject } from '@osier/contracts/subjects';
 import { traceHeaders } from '@osier/telemetry/trace';
 import { type Answer, type ApiRequest, refusal } from './answers.ts';
 import { backwards } from './backwards.ts';
 import type { ApiContext } from './context.ts';
 import { beforeOf, limitOf, token } from './parameters.ts';
+import { mustBe, within } from './principal.ts';
 import { type Asked, doorRecord, insist } from './record.ts';
 import type { Route } from './routes.ts';
 import { carryOut } from './submit.ts';
@@ -32,7 +34,8 @@ function summary({ headers: _, headersLeftOut: __, body: ___, ...rest }: Laid): 
 
 export async function deadLetters(context: ApiContext, request: ApiRequest): Promise<Answer> {
   const limit = limitOf(request.query);
-  const filters = [deadPattern(token(request.query, 'domain'), token(request.query, 'project'))];
+  const { domain, project } = within(request.who, { domain: token(request.query, 'domain') ?? none, project: token(request.query, 'project') ?? none });
+  const filters = [deadPattern(domain === none ? undefined : domain, project === none ? undefined : project)];
   const [before] = beforeOf(request.query, 1);
   const items: ReturnType<typeof summary>[] = [];
   for await (const found of backwards(context.bus, 'DEAD', { filters, before, budget: { left: lookAt }, signal: request.signal })) {
@@ -61,7 +64,7 @@ export async function deadLetter(context: ApiContext, request: ApiRequest): Prom
 
 const asked = (route: Route, request: ApiRequest): Asked => {
   const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(request.params[name] ?? ''));
-  return { route, params: request.params, method: route.method.toUpperCase(), path, credential: request.credential, ...traceHeaders() };
+  return { route, params: request.params, method: route.method.toUpperCase(), path, who: request.who, ...traceHeaders() };
 };
 
 /** The same wish once more, in the name of its author: under an id of its own, since the old one is decided. */
@@ -71,6 +74,8 @@ export const retry = (route: Route) => async (context: ApiContext, request: ApiR
   if (letter.body.encoding === 'left-out' || wish === undefined || !Object.values(wish).every((part) => tokenSchema.safeParse(part).success)) {
     throw refusal(422, 'not-repeatable', '', 'This intent can never be carried out as it was published.', 'Drop it, and publish what was meant under a new id.');
   }
+  // In its author's name: who could not wish it himself must not have it wished again.
+  mustBe(request.who, intentDeclaration(letter.intent)?.role ?? 'admin');
   const id = retryId(letter, letter.deadSequence);
   const headers = {
     [names.id]: id, [names.retryOf]: letter.intentId, [names.source]: 'osier/api', [names.type]: eventType(wish.noun, wish.verb), [names.specversion]: '1.0',

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BusRefused, BusUnavailable } from '@osier/bus/bus';
+import { none } from '@osier/contracts/names';
 import { type Problem, problem } from '@osier/contracts/problem';
 import { spans } from '@osier/telemetry/names';
 import { currentTraceparent, inSpan } from '@osier/telemetry/trace';
@@ -9,6 +10,9 @@ import { type Answer, type ApiRequest, busAway, Refusal } from './answers.ts';
 import { readBody } from './body.ts';
 import type { ApiContext } from './context.ts';
 import { handlerOf } from './handlers.ts';
+import { authorize } from './authorize.ts';
+import { type Principal, principalOf } from './principal.ts';
+import { type Rates, tooOften } from './rate.ts';
 import { doorRecord, isRecorded, remember } from './record.ts';
 import { type Route, routes } from './routes.ts';
 import type { Authenticate } from './tokens.ts';
@@ -17,7 +21,7 @@ type HttpRequest = IncomingMessage & { readonly params: Record<string, string>; 
 
 const methods = { get: Get, put: Put, post: Post, delete: Delete } as const;
 
-export interface Door { readonly context: ApiContext; readonly authenticate: Authenticate; readonly stopping: AbortSignal }
+export interface Door { readonly context: ApiContext; readonly authenticate: Authenticate; readonly stopping: AbortSignal; readonly rates: { readonly asking: Rates; readonly guessing: Rates } }
 
 function send(response: ServerResponse, status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent) return void response.destroy();
@@ -40,6 +44,8 @@ async function stream(response: ServerResponse, status: number, lines: AsyncIter
   response.end();
 }
 
+/** On open routes, which ask nothing of whoever comes. */
+const nobody = principalOf({ domain: none, project: none }, 'nobody', 'viewer');
 const unauthorized: Problem = problem('unauthorized', '', 'The request carries no token that is known here.', 'Send the header Authorization: Bearer <token>.');
 const internal: Problem = problem('internal-error', '', 'Osier failed to answer this request.', 'Try again; if it stays so, look into the log of the api at this time.');
 
@@ -54,6 +60,19 @@ function refuse(door: Door, request: IncomingMessage, response: ServerResponse, 
   send(response, 500, { problem: internal });
 }
 
+/** Who that is. Throws a Refusal where he is not known, or asks too often. Whoever has a token is heard, however much is guessed beside him. */
+function identify({ authenticate, rates: { asking, guessing } }: Door, request: IncomingMessage): Principal {
+  const address = request.socket.remoteAddress ?? '';
+  const who = authenticate(request.headers.authorization);
+  if (who === undefined) {
+    const guess = guessing.take(address);
+    throw guess.ok ? new Refusal(401, unauthorized, { 'www-authenticate': 'Bearer' }) : tooOften('Your address, with tokens that are not known,', guess.waitSeconds);
+  }
+  const taken = asking.take(who.path);
+  if (!taken.ok) throw tooOften(`The credential ${who.path}`, taken.waitSeconds);
+  return who;
+}
+
 /** The first span of a change's trace, or the next of the caller's own. Open routes are asked too often to be worth a trace. */
 function traced(route: Route, request: IncomingMessage, work: () => Promise<Answer>): Promise<Answer> {
   if (route.open) return work();
@@ -64,19 +83,21 @@ function traced(route: Route, request: IncomingMessage, work: () => Promise<Answ
 
 async function serve(door: Door, route: Route, request: HttpRequest, response: ServerResponse): Promise<void> {
   const gone = new AbortController();
-  let credential: string | undefined;
+  let who: Principal | undefined;
   let traceparent: string | undefined;
   response.once('close', () => gone.abort());
   try {
-    credential = route.open ? '' : door.authenticate(request.headers.authorization);
-    if (credential === undefined) throw new Refusal(401, unauthorized, { 'www-authenticate': 'Bearer' });
+    if (!route.open) {
+      who = identify(door, request);
+      authorize(who, route.action, request.params);
+    }
     const at = request.originalUrl.indexOf('?');
     const asked: ApiRequest = {
       params: request.params,
       query: new URLSearchParams(at < 0 ? '' : request.originalUrl.slice(at + 1)),
       headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value])),
       body: await readBody(request),
-      credential,
+      who: who ?? nobody,
       signal: AbortSignal.any([gone.signal, door.stopping]),
     };
     const answer = await traced(route, request, () => {
@@ -86,17 +107,17 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
     if ('lines' in answer) await stream(response, answer.status, answer.lines, asked.signal);
     else send(response, answer.status, answer.body, answer.headers);
   } catch (error) {
-    await note(door, { route, request, params: request.params, credential, traceparent }, error);
+    await note(door, { route, request, params: request.params, who, traceparent }, error);
     refuse(door, request, response, error);
   }
 }
 
 /** What is refused here never becomes an intent, so this is where it is written down. */
-async function note(door: Door, o: { route: Route | undefined; request: IncomingMessage; params: Record<string, string>; credential: string | undefined; traceparent: string | undefined }, error: unknown): Promise<void> {
+async function note(door: Door, o: { route: Route | undefined; request: IncomingMessage; params: Record<string, string>; who: Principal | undefined; traceparent: string | undefined }, error: unknown): Promise<void> {
   const { status, problem: why } = error instanceof Refusal ? error : error instanceof BusUnavailable || error instanceof BusRefused ? busAway() : { status: 500, problem: internal };
   const method = o.request.method ?? 'GET';
   if (!isRecorded(method, o.route, status)) return;
-  const asked = { route: o.route, params: o.params, method, path: o.request.url ?? '/', credential: o.credential ?? '', ...(o.traceparent === undefined ? {} : { traceparent: o.traceparent }) };
+  const asked = { route: o.route, params: o.params, method, path: o.request.url ?? '/', who: o.who, ...(o.traceparent === undefined ? {} : { traceparent: o.traceparent }) };
   await remember(door.context, doorRecord(asked, { status, result: 'refused', problem: why }));
 }
 
@@ -113,6 +134,14 @@ export function controllerOf(door: Door): Type {
   }
   Controller()(Routes);
   return Routes;
+}
+
+function known(door: Door, request: IncomingMessage): Principal | undefined {
+  try {
+    return door.authenticate(request.headers.authorization);
+  } catch {
+    return undefined;
+  }
 }
 
 function frameworkRefusal(error: unknown, request: IncomingMessage): unknown {
@@ -132,8 +161,7 @@ export function filterOf(door: Door): ExceptionFilter {
       const request = host.switchToHttp().getRequest<IncomingMessage>();
       const response = host.switchToHttp().getResponse<ServerResponse>();
       const refused = frameworkRefusal(error, request);
-      const credential = door.authenticate(request.headers.authorization);
-      await note(door, { route: undefined, request, params: {}, credential, traceparent: undefined }, refused);
+      await note(door, { route: undefined, request, params: {}, who: known(door, request), traceparent: undefined }, refused);
       refuse(door, request, response, refused);
     }
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from '@osier/contracts/problem';
 import { queries } from '@osier/contracts/queries';
 import { type Answer, type ApiRequest, Refusal } from './answers.ts';
-import { ask, platform } from './ask.ts';
+import { ask } from './ask.ts';
 import { json } from './body.ts';
 import type { ApiContext } from './context.ts';
 import { timeoutOf } from './duration.ts';
@@ -15,7 +15,7 @@ export async function enforcement(context: ApiContext, request: ApiRequest): Pro
   if (!body.ok) throw new Refusal(422, body.problem);
   const until = performance.now() + timeoutOf(request.query, 10_000);
   for (;;) {
-    const state = await ask(context, 'topology.enforcement', platform, body.value);
+    const state = await ask(context, 'topology.enforcement', request.who, body.value);
     if (state.state !== 'waiting' || performance.now() >= until || request.signal.aborted) return { status: 200, body: state };
     await sleep(Math.min(askEveryMs, Math.max(1, until - performance.now())), undefined, { signal: request.signal }).catch(() => undefined);
   }

@@ -1,8 +1,10 @@
+import { none } from '@osier/contracts/names';
 import { type FlowBatch, flowBatchSchema } from '@osier/contracts/telemetry';
 import type { Message } from '@osier/bus/bus';
 import { type Answer, type ApiRequest, busAway } from './answers.ts';
 import type { ApiContext } from './context.ts';
 import { flag, sinceOf, token } from './parameters.ts';
+import { within } from './principal.ts';
 
 interface Wanted { readonly environment: string | undefined; readonly denied: boolean; readonly since: number | undefined }
 
@@ -40,7 +42,8 @@ async function* records(context: ApiContext, request: ApiRequest, filter: string
 
 export async function flows(context: ApiContext, request: ApiRequest): Promise<Answer> {
   const { query } = request;
-  const filter = `osier.flow.${token(query, 'domain') ?? '*'}.${token(query, 'project') ?? '*'}.*`;
+  const { domain, project } = within(request.who, { domain: token(query, 'domain') ?? none, project: token(query, 'project') ?? none });
+  const filter = `osier.flow.${domain === none ? '*' : domain}.${project === none ? '*' : project}.*`;
   const wanted = { environment: token(query, 'environment'), denied: flag(query, 'denied'), since: sinceOf(query) };
   const lines = records(context, request, filter, flag(query, 'follow'), wanted);
   // Once the first byte is out, a failure can only cut the connection.

@@ -14,6 +14,12 @@ export const doorLimits = {
   lookEveryMs: 1_000,
   /** Connections at a time. One more is closed at once. */
   connections: 4_096,
+  /** Requests of one credential. More often: 429, with `retry-after`. */
+  askingPerSecond: 500,
+  askingBurst: 2_000,
+  /** Requests from one address with a token that is not known. More often: 429, and it is not recorded any more. */
+  guessesPerSecond: 5,
+  guessesBurst: 100,
 };
 export type DoorLimits = typeof doorLimits;
 

@@ -10,7 +10,7 @@ import { timeoutOf } from './duration.ts';
 import { enforcement } from './enforcement.ts';
 import { flows } from './flows.ts';
 import { openapi } from './openapi.ts';
-import { get, list, nodes } from './reading.ts';
+import { get, list, logins, nodes } from './reading.ts';
 import type { ActionType, Route, RouteAction } from './routes.ts';
 import { intentScope, nameOf, rawScope } from './scope.ts';
 import { submit } from './submit.ts';
@@ -68,6 +68,7 @@ const makers: { readonly [T in ActionType]: HandlerOf<T> } = {
   delete: ({ kind }) => change(kind, 'delete'),
   list: ({ kind }) => list(kind),
   get: ({ kind }) => get(kind),
+  logins: ({ kind }) => logins(kind),
   intent: () => raw,
   outcome: () => outcome,
   nodes: () => nodes,

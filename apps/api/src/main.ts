@@ -6,7 +6,7 @@
 //                    OUTCOMES ─► followOutcomes (one follower for all who wait)
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connectBus } from '@osier/bus/jetstream';
-import { readCredentials } from '@osier/runtime/config';
+import { loginFrom } from '@osier/runtime/config';
 import { createLog } from '@osier/telemetry/log';
 import { startTracing } from '@osier/telemetry/start';
 import { startApi } from './app.ts';
@@ -21,11 +21,11 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog({ service: 'api', level: config.OSIER_LOG_LEVEL });
   const authenticate = readTokens(config.OSIER_TOKENS_FILE);
-  const { user, password } = readCredentials(config.OSIER_CREDENTIALS_FILE);
+  const login = loginFrom(config.OSIER_CREDENTIALS_FILE);
   const { OSIER_READY_FILE: readyFile } = config;
   if (readyFile !== undefined) rmSync(readyFile, { force: true });
   const tracing = await startTracing('api');
-  const bus = deferredBus(connectBus({ url: config.OSIER_NATS_URL, user, password, name: 'osier-api' }));
+  const bus = deferredBus(connectBus({ url: config.OSIER_NATS_URL, login, name: 'osier-api' }));
   const api = await startApi({ bus, authenticate, log, host: config.OSIER_API_HOST, port: config.OSIER_API_PORT });
   log.info({ url: api.url }, 'listening');
   if (readyFile !== undefined) {

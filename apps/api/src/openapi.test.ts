@@ -47,7 +47,7 @@ describe('the OpenAPI document', () => {
   describe('and the door', () => {
     let api: RunningApi;
     beforeAll(async () => {
-      api = await startApi({ bus: memoryBroker().connect('api'), authenticate: authenticator([{ token, credential: 'anna' }]), log: silent, host: '127.0.0.1', port: 0 });
+      api = await startApi({ bus: memoryBroker().connect('api'), authenticate: authenticator([{ token, credential: 'platform-anna' }]), log: silent, host: '127.0.0.1', port: 0 });
     });
     afterAll(() => api.stop());
 
@@ -76,8 +76,8 @@ describe('the configuration', () => {
   });
 
   it('takes tokens from a file', () => {
-    const authenticate = readTokens(tokens(JSON.stringify({ tokens: [{ token, credential: 'anna' }] })));
-    expect([authenticate(`Bearer ${token}`), authenticate(`bearer ${token}`), authenticate('Bearer x'), authenticate(undefined)]).toEqual(['anna', 'anna', undefined, undefined]);
+    const authenticate = readTokens(tokens(JSON.stringify({ tokens: [{ token, credential: 'platform-anna' }] })));
+    expect([authenticate(`Bearer ${token}`), authenticate(`bearer ${token}`), authenticate('Bearer x'), authenticate(undefined)].map((who) => who?.path)).toEqual(['platform-anna', 'platform-anna', undefined, undefined]);
   });
 
   it.each([
@@ -85,7 +85,7 @@ describe('the configuration', () => {
     ['not JSON', 'x', /cannot read the tokens file/],
     ["a service's credential", JSON.stringify({ tokens: [{ token, credential: 'osier-topology' }] }), /must not begin with "osier-"/],
     ['a credential that is no token of a subject', JSON.stringify({ tokens: [{ token, credential: 'a.b' }] }), /tokens\[0\]\.credential/],
-    ['a short token', JSON.stringify({ tokens: [{ token: 'short', credential: 'anna' }] }), /at least 16 characters/],
+    ['a short token', JSON.stringify({ tokens: [{ token: 'short', credential: 'platform-anna' }] }), /at least 16 characters/],
   ])('refuses %s, and never tells a token', (_what, content, text) => {
     const file = content === undefined ? join(folder, 'none') : tokens(content);
     expect(() => readTokens(file)).toThrow(text);

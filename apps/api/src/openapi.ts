@@ -39,6 +39,7 @@ function schemas(): Json {
     },
     Changes: schemaOf(queries['topology.enforcement'].request, 'input'),
     Enforcement: schemaOf(queries['topology.enforcement'].response),
+    Logins: schemaOf(queries['tenant.logins'].response),
     NodeViews: schemaOf(queries['topology.nodes'].response),
     FlowLine: {
       description: 'A flow record with where it was seen, or the number of records that a node could not report',
@@ -110,6 +111,11 @@ function operation(route: Route): Json {
       };
     case 'get':
       return { responses: { ...good('The current document', ref(itemName(action.kind))), ...refused(401, 404, 422, 503) } };
+    case 'logins':
+      return {
+        description: 'For the credential itself, and for an admin of its domain. Useless without the seeds of the keys.',
+        responses: { ...good('A login for each key that counts', ref('Logins')), ...refused(401, 404, 503) },
+      };
     case 'intent':
       return {
         parameters: changeParameters.filter((p) => p['name'] === 'timeout' || p['name'] === 'Idempotency-Key'), responses: decided(changeRefusals),

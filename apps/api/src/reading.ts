@@ -3,6 +3,7 @@ import { type Kind, kinds } from '@osier/contracts/kinds';
 import { none } from '@osier/contracts/names';
 import { type Answer, type ApiRequest, refusal } from './answers.ts';
 import { ask, platform } from './ask.ts';
+import { readWithin } from './authorize.ts';
 import type { ApiContext } from './context.ts';
 import { nameOf, readScope } from './scope.ts';
 
@@ -24,16 +25,21 @@ async function items(context: ApiContext, kind: Kind, scope: Scope, name?: strin
 }
 
 export const list = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> =>
-  ({ status: 200, body: { items: await items(context, kind, readScope(kind, request.params)) } });
+  ({ status: 200, body: { items: await items(context, kind, readWithin(request.who, kind, readScope(kind, request.params))) } });
 
 export const get = (kind: Kind) => async (context: ApiContext, request: ApiRequest): Promise<Answer> => {
   const name = nameOf(kind, request.params);
-  const [item] = await items(context, kind, readScope(kind, request.params), name);
+  const [item] = await items(context, kind, readWithin(request.who, kind, readScope(kind, request.params)), name);
   if (item === undefined) {
     const shown = name.length > 63 ? `${name.slice(0, 63)}…` : name;
     throw refusal(404, 'not-found', 'name', `There is no ${kinds[kind].title.toLowerCase()} "${shown}" here.`, `List what there is: osier get ${kinds[kind].plural}.`);
   }
   return { status: 200, body: item, headers: { etag: `"${String(item.document['version'])}"` } };
+};
+
+export const logins = (kind: 'credential' | 'platform-credential') => async (context: ApiContext, request: ApiRequest): Promise<Answer> => {
+  const { domain } = readScope(kind, request.params);
+  return { status: 200, body: await ask(context, 'tenant.logins', { domain, project: none }, { kind, name: nameOf(kind, request.params) }) };
 };
 
 /** Node documents, and what each node has confirmed. */

@@ -3,6 +3,7 @@ import { intentDeclaration } from '@osier/contracts/catalogue';
 import { none } from '@osier/contracts/names';
 import { refusal } from './answers.ts';
 import type { ApiContext } from './context.ts';
+import type { Principal } from './principal.ts';
 import type { Route } from './routes.ts';
 
 /** Milliseconds that an answer waits for its record. */
@@ -21,12 +22,12 @@ function intentOf(route: Route | undefined, params: Readonly<Record<string, stri
   return intentDeclaration(name) === undefined ? 'unknown' : name;
 }
 
-export type Asked = Pick<DoorRecord, 'credential' | 'traceparent'> & { readonly route: Route | undefined; readonly params: Readonly<Record<string, string>>; readonly method: string; readonly path: string };
+export type Asked = Pick<DoorRecord, 'traceparent'> & { readonly who: Principal | undefined; readonly route: Route | undefined; readonly params: Readonly<Record<string, string>>; readonly method: string; readonly path: string };
 
 export function doorRecord(asked: Asked, end: Pick<DoorRecord, 'status' | 'result' | 'problem'>): DoorRecord {
-  const { route, params, method, path, credential, traceparent } = asked;
+  const { route, params, method, path, who, traceparent } = asked;
   return {
-    at: new Date().toISOString(), credential: credential === '' ? none : credential, intent: intentOf(route, params),
+    at: new Date().toISOString(), credential: who?.token ?? none, ...(who === undefined || who.domain === none ? {} : { home: who.domain }), intent: intentOf(route, params),
     domain: shown(params['domain']), project: shown(params['project']), environment: shown(params['environment']),
     // Without what follows "?", where some clients put what is secret.
     request: `${method} ${(path.split('?')[0] ?? '').slice(0, 200)}`, ...end, ...(traceparent === undefined ? {} : { traceparent }),
@@ -35,10 +36,10 @@ export function doorRecord(asked: Asked, end: Pick<DoorRecord, 'status' | 'resul
 
 /** Whether a refusal is one to be recorded: of whoever wanted to change something, and of whoever may not ask at all. */
 export const isRecorded = (method: string, route: Route | undefined, status: number): boolean =>
-  status === 401 || status === 403 || (method !== 'GET' && method !== 'HEAD' && route?.action.type !== 'enforcement');
+  status !== 429 && (status === 401 || status === 403 || (method !== 'GET' && method !== 'HEAD' && route?.action.type !== 'enforcement'));
 
 const publish = (context: ApiContext, record: DoorRecord): Promise<unknown> =>
-  context.bus.publish(auditSubject(record.credential), new TextEncoder().encode(JSON.stringify(record)), { timeoutMs: patience });
+  context.bus.publish(auditSubject(record), new TextEncoder().encode(JSON.stringify(record)), { timeoutMs: patience });
 
 /** For what is not to be done without a record of it. */
 export async function insist(context: ApiContext, record: DoorRecord): Promise<void> {

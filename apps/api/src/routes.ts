@@ -5,8 +5,11 @@ import { type Kind, kindNames, kinds, type Level, writableKinds, type WritableKi
  * so that a new kind gets its routes by being declared.
  */
 export type RouteAction =
-  | { readonly type: 'apply' | 'delete'; readonly kind: WritableKind }
-  | { readonly type: 'list' | 'get'; readonly kind: Kind }
+  | { readonly type: 'apply'; readonly kind: WritableKind }
+  | { readonly type: 'delete'; readonly kind: WritableKind }
+  | { readonly type: 'list'; readonly kind: Kind }
+  | { readonly type: 'get'; readonly kind: Kind }
+  | { readonly type: 'logins'; readonly kind: 'credential' | 'platform-credential' }
   | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'audit' | 'deadLetters' | 'deadLetter' | 'retry' | 'drop' | 'openapi' | 'healthz' | 'readyz' };
 export type ActionType = RouteAction['type'];
 
@@ -58,10 +61,16 @@ function kindRoutes(kind: Kind): Route[] {
   ];
 }
 
+const logins = (kind: 'credential' | 'platform-credential'): Route => ({
+  method: 'get', path: `${itemPath(kind)}/logins`, operation: `get${pascal(kind)}Logins`, summary: `What the keys of a ${kinds[kind].title.toLowerCase()} log in with at NATS`, tag: kinds[kind].plural,
+  action: { type: 'logins', kind },
+});
+
 const deadPath = '/v1/dead-letters/{domain}/{project}/{intentId}';
 
 export const routes: readonly Route[] = [
   ...kindNames.flatMap(kindRoutes),
+  logins('credential'), logins('platform-credential'),
   { method: 'get', path: '/v1/nodes', operation: 'listNodes', summary: 'Nodes, and what each has confirmed', tag: 'nodes', action: { type: 'nodes' } },
   {
     method: 'post', path: '/v1/intents/{domain}/{project}/{environment}/{noun}/{verb}', operation: 'publishIntent', tag: 'intents', action: { type: 'intent' },

@@ -68,7 +68,7 @@ export async function submit(context: ApiContext, request: ApiRequest, intent: s
   if (data.length > limits.intentBytes) throw tooLarge();
   timeoutOf(request.query, 10_000);
   const { id, given } = intentIdOf(request, context.newId);
-  const subject = intentSubject({ ...scope, noun: declaration.noun, verb: declaration.verb, credential: request.credential });
+  const subject = intentSubject({ ...scope, noun: declaration.noun, verb: declaration.verb, credential: request.who.token });
   const headers = {
     [names.id]: id, [names.source]: 'osier/api', [names.type]: eventType(declaration.noun, declaration.verb), [names.specversion]: '1.0',
     [names.time]: new Date().toISOString(), [names.contentType]: 'application/json', ...traceHeaders(),
@@ -87,7 +87,7 @@ interface Wish {
 export async function carryOut(context: ApiContext, request: ApiRequest, { id, given, intent, scope, subject, data, headers, stored }: Wish): Promise<Answer> {
   const timeoutMs = timeoutOf(request.query, 10_000);
   trace.getActiveSpan()?.setAttributes({
-    [attributes.intentId]: id, [attributes.intentName]: intent, [attributes.credential]: request.credential,
+    [attributes.intentId]: id, [attributes.intentName]: intent, [attributes.credential]: request.who.path,
     [attributes.domain]: scope.domain, [attributes.project]: scope.project, [attributes.environment]: scope.environment,
   });
   const decided = new AbortController();

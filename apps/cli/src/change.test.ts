@@ -39,7 +39,7 @@ const apply = (...args: string[]): Promise<{ code: number; out: string; err: str
 
 describe('the way to start what does not answer', () => {
   it.each([[undefined, 'osier lab up'], ['osier', 'osier lab up'], ['blue', 'osier lab up --name blue']])('of lab %j is %j', async (lab, fix) => {
-    const client = clientOf({ server: 'http://127.0.0.1:1', token: undefined, defaults: {}, ...(lab === undefined ? {} : { lab }) }, new AbortController().signal);
+    const client = clientOf({ server: 'http://127.0.0.1:1', token: async () => undefined, defaults: {}, ...(lab === undefined ? {} : { lab }) }, new AbortController().signal);
     await expect(client.read('/v1/nodes')).rejects.toMatchObject({ code: 'unreachable', fix });
   });
 });

@@ -50,7 +50,8 @@ function osier(args: string[], o: { stdin?: string; env?: Record<string, string>
     const child = execFile(process.execPath, [join(root, 'apps/cli/src/main.ts'), ...args], {
       env: { PATH: process.env['PATH'], HOME: folder, OSIER_SERVER: url, OSIER_TOKEN: 'secret', NODE_COMPILE_CACHE: join(folder, 'compiled'), ...o.env }, timeout: 20_000,
     }, (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err }));
-    child.stdin?.end(o.stdin ?? '');
+    // What ends at once reads nothing.
+    child.stdin?.on('error', () => undefined).end(o.stdin ?? '');
   });
 }
 
@@ -348,7 +349,7 @@ describe('a tired operator', () => {
   });
   it('is told of a token that is not known, and of a server that is not Osier', async () => {
     answer = () => ({ status: 401, body: { problem: { code: 'unauthorized', reason: 'x', path: '', fix: '' } } });
-    expect((await osier(['nodes'])).err).toContain('Set OSIER_TOKEN');
+    expect((await osier(['nodes'])).err).toContain('Set OSIER_CREDS, OSIER_TOKEN');
     answer = () => ({ status: 200, ndjson: true, body: ['hello'] });
     expect((await osier(['nodes'])).err).not.toContain('    at ');
   });

@@ -33,7 +33,7 @@ export const problemOf = (body: unknown): Problem | undefined => {
 export function failureOf(reply: Reply, server: string): Failure {
   const problem = problemOf(reply.body);
   if (problem === undefined) return new Failure(exitCodes.unreachable, 'not-osier', `${server} answered ${reply.status} with something that Osier does not say`, 'Check the address of the server: --server or OSIER_SERVER.');
-  if (reply.status === 401) return new Failure(exitCodes.refused, problem.code, `Osier at ${server} does not know this token`, 'Set OSIER_TOKEN or --token-file, or leave out --server to use the lab of this machine.');
+  if (reply.status === 401) return new Failure(exitCodes.refused, problem.code, `Osier at ${server} does not know this token`, 'Set OSIER_CREDS, OSIER_TOKEN or --token-file; a credential may also have expired or been revoked. Leave out --server to use the lab of this machine.');
   return new Failure(reply.status === 503 || reply.status === 502 ? exitCodes.unreachable : exitCodes.refused, problem.code, problem.reason, problem.fix, problem.path);
 }
 
@@ -47,14 +47,18 @@ async function bodyOf(response: Response): Promise<unknown> {
 }
 
 export function clientOf(connection: Connection, signal: AbortSignal): Client {
-  const { server, token } = connection;
-  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const { server } = connection;
+  let authorization: Promise<Record<string, string>> | undefined;
+  const authorized = (): Promise<Record<string, string>> => (authorization ??= connection.token().then((token): Record<string, string> => (token === undefined ? {} : { authorization: `Bearer ${token}` })));
   let answered = false;
   const send = async (method: string, path: string, o: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Response> => {
+    const shown = await authorized().catch((error: unknown) => {
+      throw new Failure(exitCodes.usage, 'credentials-file', (error as Error).message, 'Correct --creds or OSIER_CREDS, or have a new file issued: osier credentials issue');
+    });
     try {
       const response = await fetch(`${server}${path}`, {
         method,
-        headers: { ...authorization, ...(o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
+        headers: { ...shown, ...(o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
         ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),
         signal: o.timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(o.timeoutMs)]),
       });

@@ -18,11 +18,18 @@ type ColumnsOf<K extends Kind> = readonly { readonly title: string; readonly val
 
 const description = { title: 'DESCRIPTION', value: (d: { spec: { description?: string | undefined } }) => short(d.spec.description ?? '-') };
 
+const keyColumns = [
+  { title: 'KEYS', value: (d: { spec: { keys: readonly unknown[] } }) => String(d.spec.keys.length) },
+  { title: 'EXPIRES', value: (d: { spec: { keys: readonly { expiresAt: string }[] } }) => d.spec.keys.map((key) => key.expiresAt).sort().at(-1)?.slice(0, 16).replace('T', ' ') ?? '-' },
+];
+
 /** What a person wants to see of each kind, besides its name, version and revision. */
 const columns: { readonly [K in Kind]: ColumnsOf<K> } = {
   domain: [description],
   project: [description],
   environment: [description],
+  credential: [{ title: 'PROJECT', value: (d) => d.spec.project ?? 'all' }, { title: 'ROLE', value: (d) => d.spec.role }, ...keyColumns],
+  'platform-credential': [{ title: 'ROLE', value: (d) => d.spec.role ?? `node ${d.spec.node ?? '?'}` }, ...keyColumns],
   'routing-domain': [{ title: 'VNI', value: (d) => String(d.status.vni) }],
   node: [{ title: 'TUNNEL ENDPOINT', value: (d) => d.spec.tunnelEndpoint }],
   network: [{ title: 'SUBNETS', value: (d) => short(d.spec.subnets.join(',')) }, { title: 'VNI', value: (d) => String(d.status.vni) }],

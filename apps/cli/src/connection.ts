@@ -3,12 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { exitCodes, Failure, usage } from './failure.ts';
 import type { Io } from './io.ts';
 
-export interface ConnectionOptions { readonly server?: string; readonly tokenFile?: string; readonly lab?: string }
+export interface ConnectionOptions { readonly server?: string; readonly tokenFile?: string; readonly creds?: string; readonly lab?: string }
 
 export interface Connection {
   /** Without a slash at its end. */
   readonly server: string;
-  readonly token: string | undefined;
+  /** What is shown at the door; asked for when there is something to ask. */
+  readonly token: () => Promise<string | undefined>;
   /** The lab of this machine that it is, if it is one. */
   readonly lab?: string;
   /** Scope for what does not name one. */
@@ -48,27 +49,41 @@ function labFile(lab: string | undefined, home: string | undefined): ClientFile 
   return names[0] === undefined ? undefined : clientFileOf(join(labsFolder, names[0]));
 }
 
-function tokenFrom(file: string): string {
+/** A token of one's own, signed with the key of a credentials file, for as long as a command may take. */
+const tokenMs = 60 * 60 * 1000;
+async function signedToken(file: string): Promise<string> {
+  const [{ parseCredential }, { makeBearer }] = await Promise.all([import('@osier/bus/credential-file'), import('@osier/bus/bearer')]);
+  const { path, seed } = parseCredential(textOf(file, 'credentials file', 'Correct --creds or OSIER_CREDS.'));
+  return makeBearer({ path, seed, issuedAt: Date.now(), expiresAt: Date.now() + tokenMs });
+}
+function serverIn(file: string): string | undefined {
+  const about = /^\{"path":.*\}$/m.exec(textOf(file, 'credentials file', 'Correct --creds or OSIER_CREDS.'))?.[0];
+  return about === undefined ? undefined : (JSON.parse(about) as { server?: string }).server;
+}
+
+function textOf(file: string, what: string, fix: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw usage(`cannot read the token file ${file}: ${(error as Error).message}`, 'Correct --token-file or OSIER_TOKEN_FILE.');
+    throw usage(`cannot read the ${what} ${file}: ${(error as Error).message}`, fix);
   }
 }
 
-/** Where Osier is: `--server`, `OSIER_SERVER`, or the lab of this machine. Throws a Failure that names the fix. */
+/** Where Osier is: `--server`, `OSIER_SERVER`, what the credentials file says, or the lab of this machine. Throws a Failure that names the fix. */
 export function connectionOf(options: ConnectionOptions, env: Io['env']): Connection {
-  const server = options.server ?? (options.lab === undefined ? env['OSIER_SERVER'] : undefined);
+  const fromEnv = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
+  const creds = options.creds ?? (options.lab === undefined && options.tokenFile === undefined ? fromEnv('OSIER_CREDS') : undefined);
+  const server = options.server ?? (options.lab === undefined ? (fromEnv('OSIER_SERVER') ?? (creds === undefined ? undefined : serverIn(creds))) : undefined);
   const file = server === undefined ? labFile(options.lab ?? env['OSIER_LAB'], env['OSIER_HOME']) : undefined;
   const tokenFile = options.tokenFile ?? env['OSIER_TOKEN_FILE'];
-  const token = tokenFile !== undefined ? tokenFrom(tokenFile) : (file === undefined ? env['OSIER_TOKEN'] : (file.token ?? env['OSIER_TOKEN']));
+  const given = tokenFile !== undefined && creds === undefined ? textOf(tokenFile, 'token file', 'Correct --token-file or OSIER_TOKEN_FILE.') : (file === undefined ? env['OSIER_TOKEN'] : (file.token ?? env['OSIER_TOKEN']));
+  const token = async (): Promise<string | undefined> => (creds === undefined ? given : signedToken(creds));
   const address = server ?? file?.server;
   if (address === undefined) {
     throw new Failure(exitCodes.unreachable, 'no-server', 'no Osier is known here: no lab is up on this machine, and OSIER_SERVER is not set',
       'Start one with: osier lab up (or set OSIER_SERVER and OSIER_TOKEN)');
   }
   if (!URL.canParse(address)) throw usage(`"${address}" is not the address of a server.`, 'Write it as http://127.0.0.1:7480.');
-  const fromEnv = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
   const pick = (level: 'domain' | 'project' | 'environment'): object => {
     const value = fromEnv(`OSIER_${level.toUpperCase()}`) ?? file?.defaults?.[level];
     return value === undefined ? {} : { [level]: value };

@@ -101,7 +101,7 @@ function wishOf(at: Located, asked: Place, defaults: Place): Wish | Faulty {
 }
 
 /** What one kind needs stands before it; policies before endpoints, so that no endpoint carries traffic before its rules are there. */
-const ranks: Record<WritableKind, number> = { domain: 0, project: 1, environment: 2, node: 3, network: 4, policy: 5, endpoint: 6 };
+const ranks: Record<WritableKind, number> = { domain: 0, project: 1, environment: 2, node: 3, 'platform-credential': 4, credential: 5, network: 6, policy: 7, endpoint: 8 };
 export const order: readonly WritableKind[] = [...writableKinds].sort((a, b) => ranks[a] - ranks[b]);
 
 /** Reads every document of the files, folders and `-` (standard input), checks each by the contracts. Nothing is sent. */

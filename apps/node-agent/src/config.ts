@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 /** From the environment; each variable's meaning is in README.md. */
@@ -35,11 +34,4 @@ function read<S extends z.ZodType>(of: S, environment: NodeJS.ProcessEnv): z.out
     return given[name] === undefined ? `${name} is not set` : `${name} is ${JSON.stringify(given[name])}: ${issue.message}`;
   });
   throw new Error(`the configuration is not complete:\n  ${lines.join('\n  ')}`);
-}
-
-const credentialsSchema = z.object({ user: z.string(), password: z.string() });
-export function readCredentials(path: string): z.output<typeof credentialsSchema> {
-  const parsed = credentialsSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-  if (parsed.success) return parsed.data;
-  throw new Error(`${path} must hold {"user": …, "password": …}`);
 }

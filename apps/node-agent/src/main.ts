@@ -10,6 +10,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Bus } from '@osier/bus/bus';
 import { connectBus } from '@osier/bus/jetstream';
+import { loginFrom } from '@osier/runtime/config';
 import type { Kernel } from '@osier/dataplane/kernel';
 import { ensureBpffs, openKernel } from '@osier/dataplane/kernel/open';
 import { createLog } from '@osier/telemetry/log';
@@ -17,7 +18,7 @@ import { startTracing } from '@osier/telemetry/start';
 import { v7 } from 'uuid';
 import { startAgent } from './agent.ts';
 import { cleanup } from './cleanup.ts';
-import { readCleanupConfig, readConfig, readCredentials } from './config.ts';
+import { readCleanupConfig, readConfig } from './config.ts';
 import { startHealth } from './health.ts';
 import { witnessOf } from './kernel/witness.ts';
 
@@ -48,8 +49,7 @@ async function main(): Promise<void> {
         return kernel;
       } },
       { provide: BUS, inject: [KERNEL], useFactory: () => {
-        const { user, password } = readCredentials(config.OSIER_CREDENTIALS_FILE);
-        return connectBus({ url: config.OSIER_NATS_URL, user, password, name: `osier-node-agent ${config.OSIER_NODE}` });
+        return connectBus({ url: config.OSIER_NATS_URL, login: loginFrom(config.OSIER_CREDENTIALS_FILE), name: `osier-node-agent ${config.OSIER_NODE}` });
       } },
       { provide: AGENT, inject: [KERNEL, BUS], useFactory: (kernel: Kernel, bus: Bus) => startAgent({
         node: config.OSIER_NODE, bus, kernel, log, witness: witnessOf(where, config.OSIER_NETNS_DIR), underlayAddress: config.OSIER_UNDERLAY_ADDRESS, onReady, now: Date.now, newId: () => v7(),

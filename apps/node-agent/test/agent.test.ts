@@ -3,8 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { natsConfiguration, nodeUser } from '@osier/bus/accounts';
+import { natsConfiguration } from '@osier/bus/accounts';
+import { newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
+import { credsText } from '@osier/bus/login';
 import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
 import { deleted, eventually, make, node, pause, staging, Topology } from './world.ts';
 
@@ -36,7 +38,7 @@ const listen = (namespace: string, ports: number[]): void => {
   listeners.push(spawn('ip', ['netns', 'exec', namespace, process.execPath, '-e', code], { stdio: 'ignore' }));
 };
 const environment = (): NodeJS.ProcessEnv => ({
-  ...process.env, OSIER_NODE: node, OSIER_NATS_URL: server.url, OSIER_CREDENTIALS_FILE: join(dir, 'credentials.json'), OSIER_PIN_DIR: join(dir, 'bpf', node),
+  ...process.env, OSIER_NODE: node, OSIER_NATS_URL: server.url, OSIER_CREDENTIALS_FILE: join(dir, 'agent.creds'), OSIER_PIN_DIR: join(dir, 'bpf', node),
   OSIER_NODE_NETNS: `/run/netns/${nodeNs}`, OSIER_READY_FILE: join(dir, 'ready'), OSIER_HEALTH_PORT: '0',
 });
 const main = join(import.meta.dirname, '../src/main.ts');
@@ -56,12 +58,13 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'osier-agent-'));
   mkdirSync(join(dir, 'nats'));
   for (const name of [nodeNs, web, db]) run('ip', 'netns', 'add', name);
-  writeFileSync(join(dir, 'credentials.json'), JSON.stringify({ user: nodeUser(node), password: 'n' }), { mode: 0o600 });
+  const keys = await newInstallation({ nodes: [node] });
+  writeFileSync(join(dir, 'agent.creds'), credsText(await keys.node(node)), { mode: 0o600 });
   const config = natsConfiguration({
-    listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'nats'), services: [{ user: 'services', password: 's' }], domains: [], nodes: [{ name: node, password: 'n' }],
+    listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'nats'), trust: keys.trust,
   });
   server = await startNatsServer({ config, dir });
-  topology = new Topology(await connectBus({ url: server.url, user: 'services', password: 's', name: 'topology' }));
+  topology = new Topology(await connectBus({ url: server.url, ...(await keys.service('topology')), name: 'topology' }));
   await topology.begin();
   listen(web, [80]);
   listen(db, [22, 5432]);

@@ -1,4 +1,5 @@
 import type { Handlers, ServiceDefinition } from '@osier/domain/service';
+import { applyCredential, applyPlatformCredential, deleteCredential, deletePlatformCredential } from './handlers/credential.ts';
 import { applyDomain, deleteDomain } from './handlers/domain.ts';
 import { applyEnvironment, deleteEnvironment } from './handlers/environment.ts';
 import { applyProject, deleteProject } from './handlers/project.ts';
@@ -10,7 +11,11 @@ export const handlers = {
   'project.delete': deleteProject,
   'environment.apply': applyEnvironment,
   'environment.delete': deleteEnvironment,
+  'credential.apply': applyCredential,
+  'credential.delete': deleteCredential,
+  'platform-credential.apply': applyPlatformCredential,
+  'platform-credential.delete': deletePlatformCredential,
 } satisfies Handlers<'tenant'>;
 
-/** Who may exist. It follows networks and policies to know which environments are in use. */
+/** Who may exist, and who may ask. It follows networks and policies to know which environments are in use. */
 export const definition: ServiceDefinition<'tenant'> = { name: 'tenant', handlers, knows: ['network', 'policy'] };

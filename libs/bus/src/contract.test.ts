@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { natsConfiguration } from './accounts.ts';
 import { busContract } from './contract.ts';
+import { newInstallation } from './installation.ts';
 import { connectBus } from './jetstream.ts';
 import { memoryBroker } from './memory.ts';
 import { freePort, startNatsServer } from './server.ts';
@@ -14,11 +15,12 @@ busContract('in memory', async () => {
 
 busContract('JetStream', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'osier-bus-'));
-  const [user, password] = ['osier-test', 'secret'];
+  const keys = await newInstallation();
+  const login = await keys.service('admin');
   const listen = `127.0.0.1:${await freePort()}`;
-  const server = await startNatsServer({ dir, config: natsConfiguration({ listen, storeDir: join(dir, 'js'), services: [{ user, password }], domains: [], nodes: [] }) });
+  const server = await startNatsServer({ dir, config: natsConfiguration({ listen, storeDir: join(dir, 'js'), trust: keys.trust }) });
   return {
-    connect: (name) => connectBus({ url: server.url, user, password, name }),
+    connect: (name) => connectBus({ url: server.url, ...login, name }),
     close: async () => {
       await server.stop();
       rmSync(dir, { recursive: true });

@@ -10,6 +10,7 @@ import { problemSchema } from './problem.ts';
 export const doorRecordSchema = z.strictObject({
   at: timeSchema,
   credential: z.string(),
+  home: z.string().optional().meta({ description: 'Domain of the credential; absent: the platform' }),
   intent: z.string().meta({ description: 'What the request would have become, such as network.apply' }),
   domain: z.string(), project: z.string(), environment: z.string(),
   request: z.string().meta({ description: 'Method and path' }),
@@ -27,6 +28,7 @@ export const auditEntrySchema = z.strictObject({
   from: z.enum(['intents', 'door']),
   sequence: z.int().min(1).meta({ description: 'In INTENTS, or in AUDIT' }),
   credential: z.string(),
+  home: z.string().optional().meta({ description: 'Domain of the credential, where the door refused it; absent: that of the object, or the platform' }),
   intent: z.string(),
   domain: z.string(), project: z.string(), environment: z.string(),
   name: z.string().optional().meta({ description: 'Of the object' }),
@@ -47,4 +49,5 @@ export const auditPageSchema = z.strictObject({
 });
 export type AuditPage = z.infer<typeof auditPageSchema>;
 
-export const auditSubject = (credential: string): string => `osier.audit.${credential === '' ? '_' : credential}`;
+/** No name holds `_`, so those of two domains never share a subject. */
+export const auditSubject = ({ credential, home }: Pick<DoorRecord, 'credential' | 'home'>): string => `osier.audit.${home === undefined ? '' : `${home}_`}${credential}`;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { kinds, type Level, type Service, type Spec, type WritableKind, writableKinds } from './kinds.ts';
+import { kinds, type Level, type Service, type Spec, type WritableKind, writableKinds, writtenBy } from './kinds.ts';
 import { idSchema, ipv4Schema, nameSchema } from './names.ts';
+import type { Role } from './roles.ts';
 
 /**
  * Every intent: what may be wished of Osier, by whom it is decided, in which scope, with which body.
@@ -16,6 +17,8 @@ export interface IntentDeclaration {
   readonly summary: string;
   /** Spoken between services only; no tenant's credential may publish it. */
   readonly internal: boolean;
+  /** The least that a credential must be to publish it, within its scope. */
+  readonly role: Role;
 }
 
 const expected = {
@@ -39,20 +42,21 @@ export const leaseReleaseSchema = z.strictObject({ lease: idSchema });
 export type LeaseReleaseBody = z.infer<typeof leaseReleaseSchema>;
 
 const sampleId = '01997f5e-5b3c-7cc0-8000-000000000001';
-const names: Record<WritableKind, string> = { domain: 'acme', project: 'shop', environment: 'staging', node: 'node-1', network: 'main', endpoint: 'frontend', policy: 'database' };
+const names: Record<WritableKind, string> = { domain: 'acme', project: 'shop', environment: 'staging', credential: 'ci', 'platform-credential': 'node-1', node: 'node-1', network: 'main', endpoint: 'frontend', policy: 'database' };
 
 const applyAndDelete = writableKinds.flatMap((noun): IntentDeclaration[] => {
   const { owner, level, title, example } = kinds[noun];
+  const role = writtenBy(noun);
   return [
-    { noun, verb: 'apply', owner, level, internal: false, body: applySchema(noun), summary: `Make or change: ${title.toLowerCase()}`, example: { name: names[noun], spec: example } },
-    { noun, verb: 'delete', owner, level, internal: false, body: deleteSchema, summary: `Remove: ${title.toLowerCase()}`, example: { name: names[noun] } },
+    { noun, verb: 'apply', owner, level, role, internal: false, body: applySchema(noun), summary: `Make or change: ${title.toLowerCase()}`, example: { name: names[noun], spec: example } },
+    { noun, verb: 'delete', owner, level, role, internal: false, body: deleteSchema, summary: `Remove: ${title.toLowerCase()}`, example: { name: names[noun] } },
   ];
 });
 
 export const catalogue: readonly IntentDeclaration[] = [
   ...applyAndDelete,
-  { noun: 'lease', verb: 'reserve', owner: 'ipam', level: 'environment', internal: true, body: leaseReserveSchema, summary: 'Hold an address for an endpoint', example: { network: sampleId, endpoint: sampleId } },
-  { noun: 'lease', verb: 'release', owner: 'ipam', level: 'environment', internal: true, body: leaseReleaseSchema, summary: 'Give an address back', example: { lease: sampleId } },
+  { noun: 'lease', verb: 'reserve', owner: 'ipam', level: 'environment', role: 'admin', internal: true, body: leaseReserveSchema, summary: 'Hold an address for an endpoint', example: { network: sampleId, endpoint: sampleId } },
+  { noun: 'lease', verb: 'release', owner: 'ipam', level: 'environment', role: 'admin', internal: true, body: leaseReleaseSchema, summary: 'Give an address back', example: { lease: sampleId } },
 ];
 
 /** `network.apply`: how code names an intent. */
@@ -66,7 +70,7 @@ export type IntentBody<N extends IntentName> = N extends keyof IntentBodies ? In
 
 /** Which intents each service decides; `satisfies Handlers<'ipam'>` makes a missing handler a compile error. */
 export type IntentsOf<S extends Service> = {
-  tenant: `${'domain' | 'project' | 'environment'}.${'apply' | 'delete'}`;
+  tenant: `${'domain' | 'project' | 'environment' | 'credential' | 'platform-credential'}.${'apply' | 'delete'}`;
   ipam: 'lease.reserve' | 'lease.release';
   topology: `${'node' | 'network' | 'endpoint'}.${'apply' | 'delete'}`;
   policy: `policy.${'apply' | 'delete'}`;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
-import { cidrSchema, idSchema, ipv4Schema, macSchema, nameSchema, portSchema, protocolSchema, selectorSchema, tagsSchema } from './names.ts';
+import { platformPrefix, type Role, roles, servicePrefix } from './roles.ts';
+import { cidrSchema, idSchema, ipv4Schema, macSchema, nameSchema, portSchema, protocolSchema, selectorSchema, tagsSchema, timeSchema, userKeySchema } from './names.ts';
 
 /**
  * What exists, declared once: each kind with its owner, its place, what a person wishes (`spec`) and what its owner adds
@@ -18,6 +19,8 @@ interface KindDeclaration {
   readonly level: Level;
   /** Whether people may apply and delete it; otherwise its owner makes it by itself. */
   readonly writable: boolean;
+  /** The least that a credential must be to apply and delete it; absent: editor. */
+  readonly writtenBy?: Role;
   readonly spec: z.ZodObject;
   readonly status: z.ZodObject;
   readonly example: unknown;
@@ -26,6 +29,18 @@ const kind = <const D extends KindDeclaration>(declaration: D): D => declaration
 
 const description = z.string().max(1024).optional();
 const nothing = z.strictObject({});
+const key = z.strictObject({
+  publicKey: userKeySchema,
+  expiresAt: timeSchema.meta({ description: 'From then on it is refused, and its connections end' }),
+});
+const keys = z.array(key).max(limits.keysPerCredential)
+  .refine((all) => new Set(all.map((k) => k.publicKey)).size === all.length, 'must not name a key twice')
+  .meta({ description: 'Several while one replaces another; a key that is taken out is revoked' });
+const credentialStatus = z.strictObject({
+  revoked: z.array(key).max(limits.revokedKeysPerCredential).meta({ description: 'Keys that were taken out before they expired' }),
+});
+const sampleKeys = [{ publicKey: 'UA4A2BNLJEXSVN4LVR5QA5KRPGVCOSAFKF5LJGWBGB7E2YS6TCK2AN4A', expiresAt: '2027-01-31T12:00:00Z' }];
+const roleSchema = z.enum(roles);
 const portRule = z.strictObject({ protocol: protocolSchema, port: portSchema.optional() });
 const peer = z.strictObject({ endpoints: selectorSchema });
 const ruleBase = {
@@ -37,23 +52,43 @@ const peers = z.array(peer).min(1).max(limits.itemsPerRule).optional().meta({ de
 
 export const kinds = {
   domain: kind({
-    plural: 'domains', title: 'Domain', owner: 'tenant', level: 'platform', writable: true,
+    plural: 'domains', title: 'Domain', owner: 'tenant', level: 'platform', writable: true, writtenBy: 'admin',
     spec: z.strictObject({ description }), status: nothing, example: { description: 'Retail' },
   }),
   project: kind({
-    plural: 'projects', title: 'Project', owner: 'tenant', level: 'domain', writable: true,
+    plural: 'projects', title: 'Project', owner: 'tenant', level: 'domain', writable: true, writtenBy: 'admin',
     spec: z.strictObject({ description }), status: nothing, example: { description: 'The web shop' },
   }),
   environment: kind({
-    plural: 'environments', title: 'Environment', owner: 'tenant', level: 'project', writable: true,
+    plural: 'environments', title: 'Environment', owner: 'tenant', level: 'project', writable: true, writtenBy: 'admin',
     spec: z.strictObject({ description }), status: nothing, example: { description: 'Staging of the web shop' },
+  }),
+  credential: kind({
+    plural: 'credentials', title: 'Credential', owner: 'tenant', level: 'domain', writable: true, writtenBy: 'admin',
+    spec: z.strictObject({
+      description,
+      project: nameSchema.optional().meta({ description: 'Counts in this project only; absent: in the whole domain' }),
+      role: roleSchema,
+      keys,
+    }),
+    status: credentialStatus, example: { project: 'shop', role: 'editor', keys: sampleKeys },
+  }),
+  'platform-credential': kind({
+    plural: 'platform-credentials', title: 'Platform credential', owner: 'tenant', level: 'platform', writable: true, writtenBy: 'admin',
+    spec: z.strictObject({
+      description,
+      role: roleSchema.optional().meta({ description: 'Of a person or program, over all domains' }),
+      node: nameSchema.optional().meta({ description: 'The agent of this node' }),
+      keys,
+    }).refine((spec) => (spec.role === undefined) !== (spec.node === undefined), { error: 'must have either "role" or "node"', path: ['role'] }),
+    status: credentialStatus, example: { node: 'node-1', keys: sampleKeys },
   }),
   'routing-domain': kind({
     plural: 'routing-domains', title: 'Routing domain', owner: 'topology', level: 'environment', writable: false,
     spec: nothing, status: z.strictObject({ vni: z.int().min(1).max(0xff_ff_ff) }), example: {},
   }),
   node: kind({
-    plural: 'nodes', title: 'Node', owner: 'topology', level: 'platform', writable: true,
+    plural: 'nodes', title: 'Node', owner: 'topology', level: 'platform', writable: true, writtenBy: 'admin',
     spec: z.strictObject({ tunnelEndpoint: ipv4Schema.meta({ description: "The node's underlay address" }) }),
     status: nothing, example: { tunnelEndpoint: '192.0.2.11' },
   }),
@@ -116,4 +151,7 @@ export type Status<K extends Kind> = z.output<(typeof kinds)[K]['status']>;
 export type WritableKind = { [K in Kind]: (typeof kinds)[K]['writable'] extends true ? K : never }[Kind];
 export const kindNames = Object.keys(kinds) as Kind[];
 export const writableKinds = kindNames.filter((name): name is WritableKind => kinds[name].writable);
+export const writtenBy = (kind: WritableKind): Role => (kinds[kind] as KindDeclaration).writtenBy ?? 'editor';
+/** Names that would pass for a service's or the platform's own. */
+export const isReservedCredential = (name: string): boolean => name.startsWith(servicePrefix) || name.startsWith(platformPrefix);
 export const kindsOf = (owner: Service): Kind[] => kindNames.filter((name) => kinds[name].owner === owner);

@@ -20,6 +20,12 @@ export const limits = {
   itemsPerRule: 256,
   /** Ports that an endpoint may declare. More: refused, `too-many`. */
   portsPerEndpoint: 64,
+  /** Keys of one credential, so that one can replace another without a gap. More: refused, `too-many`. */
+  keysPerCredential: 4,
+  /** Keys that were taken out of a credential before they expired. More: refused, `too-many-revoked`, until one of them has expired. */
+  revokedKeysPerCredential: 32,
+  /** Days that a key may count for. Later: refused, `out-of-range`. */
+  keyDays: 400,
   /** Subject filters of one agent's consumer; beyond it topology widens the filter to the project. */
   filtersPerConsumer: 100,
   /** Flow records in one message on the bus; an agent splits larger batches. */

@@ -20,6 +20,10 @@ export const tokenSchema = z.string().min(1).max(128).regex(/^[A-Za-z0-9_-]+$/, 
 
 export const timeSchema = z.iso.datetime().meta({ description: 'UTC, RFC 3339' });
 
+/** The public key of an nkey pair of a user (Ed25519, https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth). */
+export const userKeySchema = z.string().regex(/^U[A-Z2-7]{55}$/, 'must be the public key of a user: U and 55 letters and digits')
+  .meta({ description: 'Public key (nkey) whose seed only its holder has' });
+
 /** IPv4 as dotted decimal without leading zeros (RFC 6943, 3.1.1 tells why other spellings are refused). */
 export const ipv4Schema = z
   .string()

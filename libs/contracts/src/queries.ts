@@ -35,12 +35,19 @@ const nodeView = z.strictObject({
 });
 export type NodeView = z.infer<typeof nodeView>;
 
+/** For NATS: what each key of a credential logs in with, together with its seed, which only its holder has. */
+const logins = z.strictObject({ logins: z.array(z.strictObject({ publicKey: z.string(), expiresAt: timeSchema, jwt: z.string() })) });
+
 const list = (service: string): QueryDeclaration => ({ service, request: listRequest, response: listResponse, summary: 'Current documents of a kind' });
 export const queries = {
   'tenant.list': list('tenant'),
   'ipam.list': list('ipam'),
   'topology.list': list('topology'),
   'policy.list': list('policy'),
+  'tenant.logins': {
+    service: 'tenant', response: logins, summary: 'What the keys of a credential log in with at NATS',
+    request: z.strictObject({ kind: z.enum(['credential', 'platform-credential']), name: z.string() }),
+  },
   'topology.nodes': { service: 'topology', request: z.strictObject({}), response: z.strictObject({ nodes: z.array(nodeView) }), summary: 'Nodes with what each has confirmed' },
   'topology.enforcement': {
     service: 'topology', response: enforcementSchema, summary: 'Which nodes have confirmed these changes, and which not and why',

@@ -4,7 +4,7 @@ import type { Document, Scope } from '@osier/contracts/document';
 import { type Kind, kinds, type Level } from '@osier/contracts/kinds';
 import type { AcceptedOutcome, Outcome } from '@osier/contracts/outcome';
 import type { Problem } from '@osier/contracts/problem';
-import type { Enforcement, NodeView } from '@osier/contracts/queries';
+import type { Enforcement, NodeView, QueryResponse } from '@osier/contracts/queries';
 import type { Flow } from '@osier/contracts/telemetry';
 
 /** An answer of Osier's that says no. */
@@ -27,6 +27,7 @@ export interface Client {
   apply(kind: Kind, scope: Scope, name: string, spec: unknown): Promise<AcceptedOutcome>;
   delete(kind: Kind, scope: Scope, name: string): Promise<AcceptedOutcome>;
   list<K extends Kind>(kind: K, scope: Scope): Promise<{ document: Document<K>; revision: number }[]>;
+  logins(kind: 'credential' | 'platform-credential', scope: Scope, name: string): Promise<QueryResponse<'tenant.logins'>['logins']>;
   enforcement(changes: readonly Change[], timeoutMs: number): Promise<Enforcement>;
   nodes(): Promise<NodeView[]>;
   flows(o: { domain: string; project: string; environment?: string; denied?: boolean; since?: string }): Promise<FlowLine[]>;
@@ -71,6 +72,7 @@ export function labClient(o: { server: string; token: string }): Client {
     apply: (kind, scope, name, spec) => decide('PUT', `${listPath(kind, scope)}/${name}`, spec),
     delete: (kind, scope, name) => decide('DELETE', `${listPath(kind, scope)}/${name}`),
     list: async <K extends Kind>(kind: K, scope: Scope) => ((await call('GET', listPath(kind, scope))) as { items: { document: Document<K>; revision: number }[] }).items,
+    logins: async (kind, scope, name) => ((await call('GET', `${listPath(kind, scope)}/${name}/logins`)) as QueryResponse<'tenant.logins'>).logins,
     enforcement: async (changes, timeoutMs) => (await call('POST', `/v1/enforcement?timeout=${Math.ceil(timeoutMs / 1000)}s`, {
       changes: changes.map(({ kind, id, subject, revision }) => ({ kind, id, subject, revision })),
     })) as Enforcement,

@@ -19,7 +19,9 @@ export function labPaths(lab: string, base = labsFolder) {
     inventory: at('inventory.json'),
     secrets: at('secrets'),
     natsConfig: at('secrets', 'nats-server.conf'),
-    credentials: (name: string): string => at('secrets', `${name}.json`),
+    secret: (name: string): string => at('secrets', `${name}.json`),
+    /** What a program logs in with at NATS. */
+    creds: (name: string): string => at('secrets', `${name}.creds`),
     data: (name: string): string => at('data', name),
     logs: at('logs'),
     log: (name: string): string => at('logs', `${name}.log`),

@@ -1,31 +1,28 @@
-import { domainUser, natsConfiguration, nodeUser } from '@osier/bus/accounts';
+import { natsConfiguration } from '@osier/bus/accounts';
+import { serviceLogin, trustOf } from '@osier/bus/authority';
+import { serviceNames } from '@osier/bus/grants';
+import { credsText } from '@osier/bus/login';
 import { findNatsServer } from '@osier/bus/server';
 import { writeFileSync } from 'node:fs';
 import { writeJson } from './files.ts';
 import { nodeNamespace } from './names.ts';
 import { type LabPaths, nodeBinary, program, repository } from './paths.ts';
-import { agentName, type LabRecord, type Secrets, services, tenantCredential } from './record.ts';
+import { agentName, labCredential, type LabRecord, type Secrets, services } from './record.ts';
 import type { ProcessSpec } from './supervisor/spec.ts';
 import { join } from 'node:path';
 import { namespacesFolder } from './system/namespaces.ts';
 import { underlayDevice, underlayMtu } from './underlay.ts';
 
-/** Files that only their owner reads: what each program logs in with. */
-export function writeSecretFiles(paths: LabPaths, record: LabRecord, secrets: Secrets): void {
-  const login = (file: string, user: string, password: string): void => writeJson(paths.credentials(file), { user, password });
-  for (const [user, password] of Object.entries(secrets.services)) login(user, user, password);
-  for (const [node, password] of Object.entries(secrets.nodes)) login(agentName(node), nodeUser(node), password);
-  for (const [domain, password] of Object.entries(secrets.domains)) login(`domain-${domain}`, domainUser(domain, tenantCredential), password);
-  writeJson(paths.credentials('tokens'), { tokens: [{ token: secrets.token, credential: 'lab' }] });
-  const config = natsConfiguration({
-    listen: `127.0.0.1:${record.ports.nats}`,
-    storeDir: paths.data('nats'),
-    serverName: `osier-${record.name}`,
-    services: Object.entries(secrets.services).map(([user, password]) => ({ user, password })),
-    domains: Object.entries(secrets.domains).map(([name, password]) => ({ name, credentials: [{ id: tenantCredential, password }] })),
-    nodes: Object.entries(secrets.nodes).map(([name, password]) => ({ name, password })),
-  });
-  writeFileSync(paths.natsConfig, config, { mode: 0o600 });
+const secretly = (file: string, text: string): void => writeFileSync(file, text, { mode: 0o600 });
+
+/** Files that only their owner reads: what each program logs in with. Nodes and domains get theirs from the tenant service (credentials.ts). */
+export async function writeSecretFiles(paths: LabPaths, record: LabRecord, { authority, operator, token }: Secrets): Promise<void> {
+  for (const name of serviceNames) secretly(paths.creds(name), credsText(await serviceLogin(authority, name)));
+  writeJson(paths.secret('authority'), authority);
+  writeJson(paths.secret('tokens'), { tokens: [{ token, credential: labCredential }] });
+  secretly(paths.natsConfig, natsConfiguration({
+    listen: `127.0.0.1:${record.ports.nats}`, storeDir: paths.data('nats'), serverName: `osier-${record.name}`, trust: await trustOf(authority, operator),
+  }));
 }
 
 export const natsUrl = (record: LabRecord): string => `nats://127.0.0.1:${record.ports.nats}`;
@@ -41,7 +38,7 @@ export function natsSpec(paths: LabPaths, record: LabRecord): ProcessSpec {
 /** What all programs of ours are told. */
 const common = (paths: LabPaths, record: LabRecord, name: string): Record<string, string> => ({
   OSIER_NATS_URL: natsUrl(record),
-  OSIER_CREDENTIALS_FILE: paths.credentials(name),
+  OSIER_CREDENTIALS_FILE: paths.creds(name),
   OSIER_DATA_DIR: paths.data(name),
   OSIER_HEALTH_PORT: String(record.ports[name] ?? 0),
   NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(repository, '.cache/compile'),
@@ -51,11 +48,11 @@ const health = (record: LabRecord, name: string): ProcessSpec['ready'] => ({ kin
 export function controlSpecs(paths: LabPaths, record: LabRecord, env: Readonly<Record<string, string>> = {}): ProcessSpec[] {
   const service = (name: string): ProcessSpec => ({
     name, title: `${name} service`, order: 1, argv: [nodeBinary, program(name)], log: paths.log(name), ready: health(record, name),
-    env: { ...common(paths, record, name), ...env },
+    env: { ...common(paths, record, name), ...(name === 'tenant' ? { OSIER_AUTHORITY_FILE: paths.secret('authority') } : {}), ...env },
   });
   const api: ProcessSpec = {
     name: 'api', title: 'HTTP door', order: 2, argv: [nodeBinary, program('api')], log: paths.log('api'), ready: health(record, 'api'),
-    env: { ...common(paths, record, 'api'), OSIER_TOKENS_FILE: paths.credentials('tokens'), OSIER_API_PORT: String(record.ports.api), ...env },
+    env: { ...common(paths, record, 'api'), OSIER_TOKENS_FILE: paths.secret('tokens'), OSIER_API_PORT: String(record.ports.api), ...env },
   };
   return [...services.map(service), api];
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { type Authority, newAuthority } from '@osier/bus/authority';
+import { newUserKey, type UserKey } from '@osier/bus/keys';
 import { freePort } from '@osier/bus/server';
 import { readJson, writeJson } from './files.ts';
 import { labPaths, type LabPaths, labsFolder } from './paths.ts';
@@ -50,17 +52,24 @@ export async function newRecord(o: LabOptions): Promise<LabRecord> {
 }
 
 export interface Secrets {
-  readonly services: Readonly<Record<string, string>>;
+  /** Signs who may speak on the bus; the tenant service's. */
+  readonly authority: Authority;
+  /** Whom the server trusts. */
+  readonly operator: string;
+  readonly nodes: Readonly<Record<string, UserKey>>;
   /** One credential of each domain, for programs that speak to the bus themselves. */
-  readonly domains: Readonly<Record<string, string>>;
-  readonly nodes: Readonly<Record<string, string>>;
+  readonly domains: Readonly<Record<string, UserKey>>;
+  /** Of the HTTP door, for whoever runs the lab. */
   readonly token: string;
 }
 export const tenantCredential = 'operator';
+/** In whose name the command line of the lab asks. */
+export const labCredential = 'platform-lab';
 
-export function newSecrets(record: LabRecord): Secrets {
-  const each = (names: readonly string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, randomBytes(24).toString('base64url')]));
-  return { services: each([...services, 'api']), domains: each(record.domains), nodes: each(record.nodes.map((node) => node.name)), token: randomBytes(32).toString('base64url') };
+export async function newSecrets(record: LabRecord): Promise<Secrets> {
+  const each = (names: readonly string[]): Record<string, UserKey> => Object.fromEntries(names.map((name) => [name, newUserKey()]));
+  const { authority, operator } = await newAuthority(`osier-${record.name}`);
+  return { authority, operator, nodes: each(record.nodes.map((node) => node.name)), domains: each(record.domains), token: randomBytes(32).toString('base64url') };
 }
 
 export function makeFolders(paths: LabPaths, record: LabRecord): void {

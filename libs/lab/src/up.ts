@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { platformScope } from '@osier/contracts/document';
+import { issueCredentials } from './credentials.ts';
 import { readJson, writeJson } from './files.ts';
 import { type Client, inParallel, labClient } from './client.ts';
 import { readInventory, workloadsOf } from './inventory.ts';
@@ -21,7 +22,7 @@ import { namespacesOf } from './system/namespaces.ts';
 import { makeUnderlay, mostNodes } from './underlay.ts';
 
 /**
- *   folders, secrets ─► underlay, bpffs ─► supervisor ─► nats-server ─► services, api ─► agents ─► nodes registered ─► every node ready
+ *   folders, secrets ─► underlay, bpffs ─► supervisor ─► nats-server ─► services, api ─► nodes registered, credentials issued ─► agents ─► every node ready
  *
  * Every step makes what is missing and leaves what is there: so the same way starts a lab and repairs one, whatever was killed.
  */
@@ -56,7 +57,7 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
     makeFolders(paths, record);
     writeRecord(paths, record);
     restoreGrants(paths, record.nodes.map((node) => node.name), workloadsOf(readInventory(paths)));
-    const found = prepareSecrets(paths, record);
+    const found = await prepareSecrets(paths, record);
     await makeUnderlay(record.name, record.nodes);
     await mountBpffs(paths.bpf);
     await startSupervisor(paths, record, o.signal);
@@ -68,6 +69,7 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
   const client = labClient({ server: apiUrl(record), token: secrets.token });
   await progress.step(`nodes: ${record.nodes.map((node) => node.name).join(', ')}`, async (say) => {
     await registerNodes(client, record);
+    await issueCredentials(client, paths, record, secrets);
     await ready(agentSpecs(paths, record, o.env), say);
     await nodesReady(client, record, paths, say, o.signal);
   });
@@ -88,11 +90,12 @@ function refuseSecond(paths: LabPaths, record: LabRecord | undefined): void {
   );
 }
 
-function prepareSecrets(paths: LabPaths, record: LabRecord): Secrets {
-  const file = paths.credentials('all');
-  const secrets = readJson<Secrets>(file) ?? newSecrets(record);
+async function prepareSecrets(paths: LabPaths, record: LabRecord): Promise<Secrets> {
+  const file = paths.secret('all');
+  const secrets = readJson<Secrets>(file) ?? (await newSecrets(record));
+  if (secrets.authority === undefined) throw new LabError(`lab "${record.name}" was made by an older version, whose bus had its accounts in a file`, `Remove it and start it anew: osier lab down --name ${record.name}`);
   writeJson(file, secrets);
-  writeSecretFiles(paths, record, secrets);
+  await writeSecretFiles(paths, record, secrets);
   return secrets;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfigProblem, readCredentials, readServiceConfig } from './config.ts';
+import { ConfigProblem, loginFrom, readServiceConfig } from './config.ts';
 
 const good = { OSIER_NATS_URL: 'nats://127.0.0.1:4222', OSIER_CREDENTIALS_FILE: '/c.json', OSIER_DATA_DIR: '/d' };
 
@@ -24,7 +24,7 @@ describe('the configuration of a service', () => {
     expect(() => readServiceConfig({ ...good, OSIER_DATABASE_URL: 'mariadb://u:very-secret@h/db' })).not.toThrow(/very-secret/);
   });
   it('never shows what is in a file of secrets', () => {
-    expect(() => readCredentials('/nowhere/credentials.json')).toThrow('/nowhere/credentials.json cannot be used: ENOENT');
-    expect(() => readCredentials(import.meta.filename)).toThrow('it is not JSON of the form');
+    expect(() => loginFrom('/nowhere/credentials.json')).toThrow('/nowhere/credentials.json cannot be used: ENOENT');
+    expect(() => loginFrom(import.meta.filename)).toThrow('it is neither a NATS credentials file');
   });
 });

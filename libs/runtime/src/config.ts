@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { type Login, readLogin } from '@osier/bus/login';
 import { z } from 'zod';
 
 /** What a service's process is told by its environment. Secrets come from a file: never in argv, never in a log. */
 const serviceConfig = z.object({
   OSIER_NATS_URL: z.string().min(1).meta({ description: 'Where NATS is: nats://127.0.0.1:4222' }),
-  OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'JSON file {user, password} of the service on NATS' }),
+  OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'Credentials file of the service for NATS (.creds)' }),
   OSIER_DATA_DIR: z.string().min(1).meta({ description: 'Directory of its database' }),
   OSIER_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'is not the URL of a PostgreSQL database' }).regex(/^[^/]+:\/\/[^/]*\/[^/?]/, 'names no database')
     .optional().meta({ description: 'postgres://user@host:5432/database; without it: SQLite in OSIER_DATA_DIR' }),
@@ -36,12 +36,22 @@ export function readServiceConfig(environment: Readonly<Record<string, string | 
   return readConfig(serviceConfig, given);
 }
 
-const credentials = z.object({ user: z.string().min(1), password: z.string().min(1) });
-export function readCredentials(file: string): z.infer<typeof credentials> {
-  try {
-    return credentials.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? 'it is not JSON of the form {"user", "password"}';
-    throw new ConfigProblem(`The credentials file ${file} cannot be used: ${why}.`);
-  }
+/** Reads a credentials file now, and again whenever it is asked, so that a new one may be put in its place. Throws a ConfigProblem; later keeps what it had. */
+export function loginFrom(file: string): () => Login {
+  const read = (): Login => {
+    try {
+      return readLogin(file);
+    } catch (error) {
+      throw new ConfigProblem((error as Error).message);
+    }
+  };
+  let last = read();
+  return () => {
+    try {
+      last = read();
+    } catch {
+      // It is being replaced, or was taken away: what was valid may still be.
+    }
+    return last;
+  };
 }

@@ -18,6 +18,7 @@ const tenant = (onPoison: () => void): ServiceDefinition<'tenant'> => ({
   name: 'tenant', knows: [],
   handlers: {
     'domain.delete': never, 'project.apply': never, 'project.delete': never, 'environment.apply': never, 'environment.delete': never,
+    'credential.apply': never, 'credential.delete': never, 'platform-credential.apply': never, 'platform-credential.delete': never,
     'domain.apply': async (intent, context) => {
       if (nameIn(intent).startsWith('poison')) {
         onPoison();

@@ -7,7 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { natsConfiguration } from '@osier/bus/accounts';
+import type { UserLogin } from '@osier/bus/authority';
+import { newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
+import { credsText } from '@osier/bus/login';
 import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
 import type { Bus } from '@osier/bus/bus';
 import { startPostgres } from '@osier/store/postgres-server';
@@ -21,10 +24,10 @@ const no = async () => { throw new Error('no'); };
 await runService({ name: 'tenant', knows: [], handlers: { 'domain.apply': apply, 'domain.delete': no, 'project.apply': no, 'project.delete': no, 'environment.apply': no, 'environment.delete': no } });
 `;
 const directory = mkdtempSync(join(tmpdir(), 'osier-run-'));
-const logins = ['osier-tenant', 'osier-api'].map((user) => ({ user, password: `${user}-secret-password` }));
 const started: ChildProcess[] = [];
 let nats: NatsServer;
 let bus: Bus;
+let login: UserLogin;
 
 const readyFile = join(directory, 'ready.json');
 function start(environment: Record<string, string> = {}): { child: ChildProcess; output: () => string } {
@@ -32,7 +35,7 @@ function start(environment: Record<string, string> = {}): { child: ChildProcess;
   const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', program], {
     cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      PATH: process.env['PATH'] ?? '', OSIER_NATS_URL: nats.url, OSIER_CREDENTIALS_FILE: join(directory, 'tenant.json'),
+      PATH: process.env['PATH'] ?? '', OSIER_NATS_URL: nats.url, OSIER_CREDENTIALS_FILE: join(directory, 'tenant.creds'),
       OSIER_DATA_DIR: join(directory, 'data'), OSIER_READY_FILE: readyFile, ...environment,
     },
   });
@@ -57,10 +60,12 @@ const wish = (id: string, headers: Record<string, string> = {}) =>
   bus.publish('osier.intent._._._.domain.apply.api', new TextEncoder().encode(JSON.stringify({ name: id, spec: {} })), { headers: { 'ce-id': id, ...headers } });
 
 beforeAll(async () => {
-  const config = natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(directory, 'streams'), services: logins, domains: [], nodes: [] });
+  const keys = await newInstallation();
+  const config = natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(directory, 'streams'), trust: keys.trust });
   nats = await startNatsServer({ config, dir: directory });
-  writeFileSync(join(directory, 'tenant.json'), JSON.stringify(logins[0]), { mode: 0o600 });
-  bus = await connectBus({ url: nats.url, ...(logins[1] as { user: string; password: string }), name: 'test' });
+  login = await keys.service('tenant');
+  writeFileSync(join(directory, 'tenant.creds'), credsText(login), { mode: 0o600 });
+  bus = await connectBus({ url: nats.url, ...(await keys.service('admin')), name: 'test' });
 }, 30_000);
 afterAll(async () => {
   await bus.close();
@@ -95,7 +100,7 @@ describe('a service as a process', () => {
     second.child.kill('SIGTERM');
     expect(await ended(second.child)).toBe(0);
     expect(performance.now() - begun).toBeLessThan(2_000);
-    expect(first.output() + second.output()).not.toContain('secret-password');
+    expect(first.output() + second.output()).not.toContain(login.seed);
   }, 60_000);
 
   it('takes the trace of an intent on: its span is exported, its log lines carry the id', async () => {

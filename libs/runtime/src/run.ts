@@ -14,7 +14,7 @@ import { startTracing } from '@osier/telemetry/start';
 import { v7 as newId } from 'uuid';
 import type { StartCompanion } from './companion.ts';
 import type { AnyDefinition } from './context.ts';
-import { ConfigProblem, readCredentials, readServiceConfig, type ServiceConfig } from './config.ts';
+import { ConfigProblem, loginFrom, readServiceConfig, type ServiceConfig } from './config.ts';
 import { healthModule } from './health.ts';
 import { prepared } from './serve.ts';
 import { createService, type Service } from './service.ts';
@@ -22,7 +22,11 @@ import { createService, type Service } from './service.ts';
 /** Milliseconds within which a stop ends, whatever it is waiting for: all that matters is committed already. */
 const stopWithin = 1_500;
 
-export interface RunOptions { readonly companion?: StartCompanion }
+export interface RunOptions {
+  readonly companion?: StartCompanion;
+  /** Instead: one that depends on the configuration. May throw a ConfigProblem. */
+  readonly companionOf?: (environment: NodeJS.ProcessEnv) => StartCompanion | undefined;
+}
 
 /**
  * A service's process, from its environment to its end. Never returns before SIGTERM or SIGINT.
@@ -39,10 +43,11 @@ export async function runService(definition: AnyDefinition, options: RunOptions 
   }
 }
 
-async function run(definition: AnyDefinition, { companion }: RunOptions): Promise<void> {
+async function run(definition: AnyDefinition, options: RunOptions): Promise<void> {
   const name = definition.name;
   const config = readServiceConfig(process.env);
-  const { user, password } = readCredentials(config.OSIER_CREDENTIALS_FILE);
+  const login = loginFrom(config.OSIER_CREDENTIALS_FILE);
+  const companion = options.companion ?? options.companionOf?.(process.env);
   const log = createLog({ service: name, level: config.OSIER_LOG_LEVEL });
   if (config.OSIER_READY_FILE) rmSync(config.OSIER_READY_FILE, { force: true });
 
@@ -59,7 +64,7 @@ async function run(definition: AnyDefinition, { companion }: RunOptions): Promis
 
   const store = await openStore(config, name, log);
   closers.unshift(() => store.close());
-  const bus = await connectBus({ url: config.OSIER_NATS_URL, user, password, name: `osier-${name}` });
+  const bus = await connectBus({ url: config.OSIER_NATS_URL, login, name: `osier-${name}` });
   closers.unshift(() => bus.close());
   const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion });
   await prepared(running, log);

@@ -14,7 +14,7 @@ const make = async (intent: Intent, context: HandlerContext): Promise<Decision> 
 };
 const tenant = (decide: Decide): ServiceDefinition<'tenant'> => ({
   name: 'tenant', knows: [],
-  handlers: { 'domain.apply': decide, 'domain.delete': never, 'project.apply': never, 'project.delete': never, 'environment.apply': never, 'environment.delete': never } satisfies Handlers<'tenant'>,
+  handlers: { 'domain.apply': decide, 'domain.delete': never, 'project.apply': never, 'project.delete': never, 'environment.apply': never, 'environment.delete': never, 'credential.apply': never, 'credential.delete': never, 'platform-credential.apply': never, 'platform-credential.delete': never } satisfies Handlers<'tenant'>,
 });
 /** Allows policies in domains that exist. */
 const policy: ServiceDefinition<'policy'> = {

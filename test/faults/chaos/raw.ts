@@ -1,5 +1,6 @@
 // A plain client of NATS: what the checks read is read without any of Osier's own code between.
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { authenticatorOf, readLogin } from '@osier/bus/login';
 
 export interface Message { readonly subject: string; readonly sequence: number; readonly headers: Readonly<Record<string, string>>; readonly text: string }
 interface Answer {
@@ -9,8 +10,8 @@ interface Answer {
 interface Info { readonly state: { readonly last_seq: number; readonly messages: number }; readonly error?: Answer['error'] }
 export interface ConsumerInfo { readonly name: string; readonly num_pending: number; readonly num_ack_pending: number; readonly num_redelivered: number }
 
-export const enter = (url: string, user: string, pass: string, name: string): Promise<NatsConnection> =>
-  connect({ servers: url, user, pass, name, maxReconnectAttempts: -1, reconnectTimeWait: 200, reconnectJitter: 50, waitOnFirstConnect: true, ignoreAuthErrorAbort: true });
+export const enter = (url: string, credsFile: string, name: string): Promise<NatsConnection> =>
+  connect({ servers: url, authenticator: authenticatorOf(() => readLogin(credsFile)), name, maxReconnectAttempts: -1, reconnectTimeWait: 200, reconnectJitter: 50, waitOnFirstConnect: true, ignoreAuthErrorAbort: true });
 
 async function api<T>(nats: NatsConnection, subject: string, body: unknown = {}): Promise<T> {
   return (await nats.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 3_000 })).json<T>();

@@ -140,7 +140,7 @@ async function begin() {
     if (outcome.result !== 'accepted') throw new Error(JSON.stringify(outcome));
   }
   const api = await startApi({
-    bus: platform.broker.connect('api'), authenticate: authenticator([{ token, credential: 'anna' }]), host: '127.0.0.1', port: 0,
+    bus: platform.broker.connect('api'), authenticate: authenticator([{ token, credential: 'platform-anna' }]), host: '127.0.0.1', port: 0,
     log: { ...silent, error: (...said: unknown[]) => watch.found('the api failed', said.map((one) => (one instanceof Error ? one.stack : JSON.stringify(one, (_key, v: unknown) => (v instanceof Error ? v.stack : v)))).join(' ')) },
   });
   const port = Number(new URL(api.url).port);

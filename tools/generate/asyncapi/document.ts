@@ -99,7 +99,8 @@ const stateEntries = (): Entry[] => kindNames.map((kind) => {
 
 const description = `How to speak to Osier over NATS, with any client.
 
-**Log in** with the user \`<domain>.<credential>\` and its password. Your account holds nothing but what is named here as a tenant's: it has no JetStream API.
+**Log in** with the credentials file (\`.creds\`: a JWT, and the seed of the nkey that it is for) that \`osier credentials issue\` has written. Your account holds nothing but
+what is named here as a tenant's, as far as your credential's scope and role go: it has no JetStream API.
 
 **Publish** an intent as a request (a core NATS request, or a JetStream publish without a check of the API): subject as below with the id of your own
 credential as the last token, header \`ce-id\` with an id that you choose, JSON as the body. The answer on your inbox is the acknowledgement: the intent is *stored*.
@@ -139,7 +140,7 @@ export function asyncapi(): Json {
     channels: merged('channels'),
     operations: merged('operations'),
     components: {
-      securitySchemes: { credential: { type: 'userPassword', description: "User <domain>.<credential id>, such as acme.deployer, and the credential's password" } },
+      securitySchemes: { credential: { type: 'asymmetricEncryption', description: 'A NATS user JWT with the nkey that it is for, as a .creds file holds them' } },
       parameters, messages: merged('messages'), schemas: schemas(),
     },
   };

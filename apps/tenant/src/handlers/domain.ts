@@ -7,4 +7,4 @@ export const applyDomain: Handler<'domain.apply'> = async ({ scope, body }, { ow
   applied('domain', scope, body, await own.byName('domain', scopeOf(body.name), body.name), () => ({ id: newId(), status: {} }));
 
 export const deleteDomain: Handler<'domain.delete'> = async ({ body }, { own }) =>
-  deleted(body, await own.byName('domain', scopeOf(body.name), body.name), await own.list('project', { domain: body.name }));
+  deleted(body, await own.byName('domain', scopeOf(body.name), body.name), [...(await own.list('project', { domain: body.name })), ...(await own.list('credential', { domain: body.name }))]);

@@ -12,5 +12,6 @@ export const applyProject: Handler<'project.apply'> = async ({ scope, body }, { 
 
 export const deleteProject: Handler<'project.delete'> = async ({ scope, body }, { own }) => {
   const current = await own.byName('project', scopeWithin('project', scope, body.name), body.name);
-  return deleted(body, current, await own.list('environment', { domain: scope.domain, project: body.name }));
+  const credentials = (await own.list('credential', { domain: scope.domain })).filter((c) => c.spec.project === body.name);
+  return deleted(body, current, [...(await own.list('environment', { domain: scope.domain, project: body.name })), ...credentials]);
 };

@@ -2,13 +2,16 @@ import type { NatsConnection, Status } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusRefused, BusUnavailable } from '../bus.ts';
+import { authenticatorOf, type Login } from '../login.ts';
 import { isAuthorization, reasonOf } from './errors.ts';
 
-export interface ConnectOptions {
+export type ConnectOptions = ConnectionOptions & (Login | {
+  /** Asked each time that a connection is made, so that a file which was replaced meanwhile counts. */
+  readonly login: () => Login;
+});
+export interface ConnectionOptions {
   /** `nats://host:port`, several separated by commas. */
   readonly url: string;
-  readonly user: string;
-  readonly password: string;
   /** How the connection is called in the server's lists and logs. */
   readonly name: string;
   readonly inboxPrefix?: string;
@@ -37,7 +40,7 @@ const defaultReadyTimeout = 5_000;
 /** Connects, and stays so for ever. Throws only when the server refuses the user, or `patienceMs` is over. */
 export async function openConnection(o: ConnectOptions): Promise<Connection> {
   const nats = await first(o);
-  const target = `${o.url} as ${o.user}`;
+  const target = `${o.url} as ${o.name}`;
   let up = true;
   let session = 1;
   let loss = new AbortController();
@@ -92,17 +95,18 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
 
 async function first(o: ConnectOptions): Promise<NatsConnection> {
   const until = o.patienceMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.patienceMs;
+  const authenticator = authenticatorOf('login' in o ? o.login : () => o);
   for (let attempt = 0; ; attempt++) {
     try {
       return await connect({
-        servers: o.url.split(','), user: o.user, pass: o.password, name: o.name,
+        servers: o.url.split(','), authenticator, name: o.name,
         reconnect: true, maxReconnectAttempts: -1, reconnectTimeWait: retryEvery, reconnectJitter: 100, ignoreAuthErrorAbort: true,
         pingInterval: 10_000, maxPingOut: 2, timeout: 5_000,
         ...(o.inboxPrefix === undefined ? {} : { inboxPrefix: o.inboxPrefix }),
         ...(o.tls === undefined ? {} : { tls: { ...o.tls } }),
       });
     } catch (error) {
-      if (isAuthorization(error)) throw new BusRefused(`${o.url} does not know the user ${o.user}, or the password is another: check the credentials file`);
+      if (isAuthorization(error)) throw new BusRefused(`${o.url} does not take the credentials of ${o.name}: they are revoked, expired, or of another installation. Put a valid credentials file in place (osier credentials issue)`);
       if (Date.now() > until) throw new BusUnavailable(`cannot connect to ${o.url}: ${reasonOf(error)}; check that nats-server runs there`);
       if (attempt === 0) o.onStatus?.({ state: 'waiting', reason: `cannot connect to ${o.url} yet: ${reasonOf(error)}` });
       await sleep(retryEvery);

@@ -1,3 +1,4 @@
+import { none } from '@osier/contracts/names';
 import type { Enforcement } from '@osier/contracts/queries';
 import type { Receipt } from '@osier/contracts/telemetry';
 import { coverage } from './interest.ts';
@@ -51,10 +52,15 @@ function obstacle({ told, receipt, ahead }: Standing, changes: readonly Change[]
   if (!told || changes.some((c) => !heard(c.subject))) return `it is just being told of this${silence}`;
   const needed = Math.max(told.revision, ...changes.map((c) => c.revision));
   if (receipt.revision < needed) return `it has confirmed revision ${receipt.revision}, and ${needed} is needed${silence}`;
-  const ids = new Set(changes.map((c) => c.id));
-  const pending = receipt.pending.find((p) => ids.has(p.id));
+  const pending = receipt.pending.find((p) => changes.some((c) => c.id === p.id && liesWhere(p.path, c.subject)));
   return pending && `it could not put ${brief(pending.kind)} ${brief(pending.path)} into force: ${brief(pending.reason)}`;
 }
+
+/** An id alone may be anybody's: whoever asks about his own scope is told of nothing else. */
+const liesWhere = (path: string, subject: string): boolean => {
+  const [, , domain, project] = subject.split('.');
+  return domain === none || path.split('/').slice(0, 2).join('/') === `${domain}/${project}`;
+};
 
 /** What a node says is repeated to others at a bounded length. */
 const brief = (text: string, most = 300): string => (text.length <= most ? text : `${text.slice(0, most)}…`);
