@@ -13,7 +13,8 @@ function connected(command: Command): Command {
   return command
     .addOption(outputOption())
     .option('--server <url>', 'address of Osier (default: OSIER_SERVER, else the lab of this machine)')
-    .option('--token-file <file>', 'file that holds the token (default: OSIER_TOKEN_FILE, OSIER_TOKEN, else the token of the lab)')
+    .option('--creds <file>', 'credentials file to ask with (default: OSIER_CREDS)')
+    .option('--token-file <file>', 'file that holds a token instead (default: OSIER_TOKEN_FILE, OSIER_TOKEN, else the token of the lab)')
     .option('--lab <name>', 'the lab of this machine to speak to, by name');
 }
 
@@ -110,12 +111,49 @@ export function buildProgram(io: Io, ending: Ending): Command {
     });
 
   deadCommands(program, io, ending);
+  credentialCommands(program, io, ending);
   return program;
 }
 
 /** Narrows by scope only where that is asked for: what is not shown could be what is looked for. */
 function within(command: Command): Command {
   return command.option('-d, --domain <name>', 'only of this domain').option('-p, --project <name>', 'only of this project');
+}
+
+function credentialCommands(program: Command, io: Io, ending: Ending): void {
+  const credentials = program.command('credentials').description('who may ask, where, as what, and until when');
+  const command = (words: string, what: string): Command => {
+    const made = connected(credentials.command(words)).description(what).option('-d, --domain <name>', 'of this domain (default: OSIER_DOMAIN, else that of the lab)');
+    return words.startsWith('list') ? made : made.option('--platform', 'of the platform itself, over all domains');
+  };
+  command('issue <name>', 'make a credential, or a further key for one, and write its file; the key never leaves this machine')
+    .option('-p, --project <name>', 'in this project only')
+    .addOption(new Option('--role <role>', 'what it may do: each role also what those before it may').choices(['viewer', 'editor', 'approver', 'admin']))
+    .option('--node <name>', 'for the agent of this node (of the platform)')
+    .option('--expires <duration>', 'how long the key counts: 12h, 90d', '90d')
+    .option('--out <file>', 'where to write it (default: NAME.creds)')
+    .addHelpText('after', examples('osier credentials issue ci -d acme -p shop --role editor --expires 90d', 'osier credentials issue node-7 --node node-7 --out /etc/osier/agent.creds', 'osier credentials issue ci -d acme --out ci-new.creds     # a second key: rotate without a gap'))
+    .action(async (name: string, _options: unknown, c: Command) => {
+      ending.code = await (await import('./commands/credentials.ts')).issue(io, name, c.optsWithGlobals());
+    });
+  command('list', 'show credentials, their keys and when these expire').option('-A, --all', 'of all domains, and of the platform')
+    .action(async (_options: unknown, c: Command) => {
+      ending.code = await (await import('./commands/credentials.ts')).list(io, c.optsWithGlobals());
+    });
+  command('revoke <name>', 'end a credential, or one key of it; whoever is connected with it is put out')
+    .option('--key <public key>', 'only this key, as the list shows it')
+    .action(async (name: string, _options: unknown, c: Command) => {
+      ending.code = await (await import('./commands/credentials.ts')).revoke(io, name, c.optsWithGlobals());
+    });
+  connected(credentials.command('fetch')).description('write the login of a credentials file anew, for the key that is in it: after a restore elsewhere')
+    .action(async (_options: unknown, c: Command) => {
+      ending.code = await (await import('./commands/credentials.ts')).fetchLogin(io, c.optsWithGlobals());
+    });
+  credentials.command('token').description('print a token for the HTTP door, signed with the key of a credentials file: for curl. Whoever has it is you')
+    .option('--creds <file>', 'credentials file (default: OSIER_CREDS)').option('--expires <duration>', 'how long it counts', '1h')
+    .action(async (_options: unknown, c: Command) => {
+      ending.code = await (await import('./commands/credentials.ts')).token(io, c.optsWithGlobals());
+    });
 }
 
 function deadCommands(program: Command, io: Io, ending: Ending): void {
