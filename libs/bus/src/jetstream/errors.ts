@@ -21,5 +21,5 @@ function chain(error: unknown): Error[] {
   return causes;
 }
 
-export const isAuthorization = (error: unknown): boolean => chain(error).some((cause) => cause instanceof errors.AuthorizationError);
+export const isAuthorization = (error: unknown): boolean => chain(error).some((cause) => cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError);
 export const reasonOf = (error: unknown): string => chain(error).at(-1)?.message ?? String(error);
