@@ -16,14 +16,14 @@ export interface StreamDeclaration {
   readonly appendOnly?: boolean;
 }
 export const streams = {
-  INTENTS: { name: 'INTENTS', subjects: catalogue.map((i) => intentPattern(i.noun, i.verb)), maxAge: 30 * day },
+  INTENTS: { name: 'INTENTS', subjects: catalogue.map((i) => intentPattern(i.noun, i.verb)), maxAge: 30 * day, appendOnly: true },
   /**
    * Bounded by versions of each subject, not by age: a mirror checks the expected sequence of each message again, so the last message of every subject has
    * to be in CHANGES as long as it is in STATE, or the next one would be accepted by the one and dropped by the other.
    */
   CHANGES: { name: 'CHANGES', subjects: ['osier.state.>'], maxAge: 0, maxPerSubject: 64 },
   STATE: { name: 'STATE', subjects: [], maxAge: 0, maxPerSubject: 1, mirrorOf: 'CHANGES' },
-  OUTCOMES: { name: 'OUTCOMES', subjects: ['osier.outcome.>'], maxAge: 30 * day },
+  OUTCOMES: { name: 'OUTCOMES', subjects: ['osier.outcome.>'], maxAge: 30 * day, appendOnly: true },
   DEAD: { name: 'DEAD', subjects: ['osier.dead.*.*.*'], maxAge: 90 * day },
   // A limit for each subject, which is a credential: whoever knocks all day pushes out what is said of himself, and of no other.
   AUDIT: { name: 'AUDIT', subjects: ['osier.audit.*'], maxAge: 90 * day, maxPerSubject: 20_000, appendOnly: true },
