@@ -64,7 +64,7 @@ beforeAll(async () => {
     listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'nats'), trust: keys.trust,
   });
   server = await startNatsServer({ config, dir });
-  topology = new Topology(await connectBus({ url: server.url, ...(await keys.service('topology')), name: 'topology' }));
+  topology = new Topology(await connectBus({ url: server.url, ...(await keys.service('admin')), name: 'topology' }));
   await topology.begin();
   listen(web, [80]);
   listen(db, [22, 5432]);

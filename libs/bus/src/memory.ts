@@ -14,6 +14,8 @@ export interface MemoryBroker {
   start(): void;
   /** As if the stream had been deleted, with its consumers. */
   deleteStream(name: string): void;
+  /** All that is in a stream has outlived its age. */
+  outlive(name: string): void;
   /** Resolves when nobody who consumes has anything left to do. Rejects after `withinMs`, naming who has. */
   idle(withinMs?: number): Promise<void>;
 }
@@ -33,6 +35,7 @@ export function memoryBroker(o: MemoryBrokerOptions = {}): MemoryBroker {
     stop: () => broker.turn(false),
     start: () => broker.turn(true),
     deleteStream: (name) => broker.deleteStream(name),
+    outlive: (name) => broker.stream(name).outlive(),
     idle: (withinMs = 10_000) => broker.idle(withinMs),
   };
 }

@@ -97,6 +97,9 @@ export class MemoryStream {
     if (this.declaration.appendOnly === true) throw new BusRefused(`nothing can be purged from ${this.name}`);
     this.#drop((m) => matches(filter, m.subject));
   }
+  outlive(): void {
+    this.#drop(() => true);
+  }
   #drop(unwanted: (message: Message) => boolean): void {
     this.#messages = this.#messages.filter((m) => {
       if (!unwanted(m)) return true;

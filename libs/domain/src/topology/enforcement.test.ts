@@ -48,6 +48,8 @@ describe('a change is enforced', () => {
     expect(why(node({ told: { filters: interest, revision: 22 }, receipt: receipt(22) }), change(20))).toBeUndefined();
   });
   it('although something else could not be done', () => {
+    // An id that somebody guessed, of an object of another project.
+    expect(why(node({ receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(5), path: 'rival/shop/staging/web', code: 'x', reason: 'r' }] }) }), change(20))).toBeUndefined();
     expect(why(node({ receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(6), path: 'p', code: 'x', reason: 'r' }] }) }), change(20))).toBeUndefined();
   });
   it('when a node that no longer wants it, but was told, has confirmed it', () => {
