@@ -1,10 +1,12 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { Log } from '@osier/telemetry/log';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { v7 } from 'uuid';
+import { type CertificateFiles, followCertificate, minVersion, readCertificate } from './certificate.ts';
 import type { ApiBus } from './context.ts';
 import { followCredentials } from './credentials.ts';
 import { controllerOf, type Door, filterOf } from './door.ts';
@@ -22,6 +24,8 @@ export interface ApiOptions {
   readonly port: number;
   readonly newId?: () => string;
   readonly limits?: Partial<DoorLimits>;
+  /** HTTPS by these files; absent: HTTP. */
+  readonly tls?: CertificateFiles | undefined;
 }
 
 export interface RunningApi {
@@ -31,8 +35,9 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-export async function startApi({ bus, authenticate, log, host, port, newId = v7, limits }: ApiOptions): Promise<RunningApi> {
+export async function startApi({ bus, authenticate, log, host, port, newId = v7, limits, tls }: ApiOptions): Promise<RunningApi> {
   const stopping = new AbortController();
+  const allowed = { ...doorLimits, ...limits };
   const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
   const credentials = followCredentials(bus, (err) => log.warn({ err }, 'following the credentials was interrupted; going on'));
   const { askingPerSecond, askingBurst, guessesPerSecond, guessesBurst } = { ...doorLimits, ...limits };
@@ -42,16 +47,18 @@ export async function startApi({ bus, authenticate, log, host, port, newId = v7,
 
   class Api {}
   Module({ controllers: [controllerOf(door)] })(Api);
-  const app = await NestFactory.create(Api, new GuardedAdapter({ ...doorLimits, ...limits }), { bodyParser: false, logger: false, abortOnError: false });
+  const app = await NestFactory.create(Api, new GuardedAdapter(allowed, tls && readCertificate(tls)), { bodyParser: false, logger: false, abortOnError: false });
   app.use(threshold);
   app.useGlobalFilters(filterOf(door));
   (app.getHttpAdapter().getInstance() as { disable(setting: string): void }).disable('x-powered-by');
   const server = app.getHttpServer() as Server;
+  const renewal = tls && followCertificate(tls, { everyMs: allowed.certificateEveryMs, log, onRenewed: (pair) => (server as HttpsServer).setSecureContext({ ...pair, minVersion }) });
   await app.listen(port, host);
   const address = server.address() as AddressInfo;
   return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
     async stop() {
+      renewal?.stop();
       stopping.abort();
       outcomes.stop();
       credentials.stop();

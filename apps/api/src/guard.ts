@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { type Problem, problem } from '@osier/contracts/problem';
 import { ExpressAdapter } from '@nestjs/platform-express';
+import { minVersion, type Pair } from './certificate.ts';
 
 /** What one client may take of the door; what happens at each is said beside it. */
 export const doorLimits = {
@@ -20,6 +23,8 @@ export const doorLimits = {
   /** Requests from one address with a token that is not known. More often: 429, and it is not recorded any more. */
   guessesPerSecond: 5,
   guessesBurst: 100,
+  /** How often the files of the certificate are read again. */
+  certificateEveryMs: 5_000,
 };
 export type DoorLimits = typeof doorLimits;
 
@@ -33,16 +38,25 @@ export const securityHeaders: Readonly<Record<string, string>> = {
   'x-frame-options': 'DENY',
 };
 
+/** On every answer over TLS (RFC 6797): a client that keeps to it never asks this host in plain text again. */
+const onlySecure = { 'strict-transport-security': 'max-age=31536000' };
+const headersOn = (socket: unknown): Readonly<Record<string, string>> => ((socket as Partial<TLSSocket> | null)?.encrypted === true ? { ...securityHeaders, ...onlySecure } : securityHeaders);
+
 /** An adapter whose server has these limits: Node takes some of them only when a server is made. */
 export class GuardedAdapter extends ExpressAdapter {
   readonly #limits: DoorLimits;
-  constructor(limits: DoorLimits) {
+  readonly #certificate: Pair | undefined;
+  constructor(limits: DoorLimits, certificate?: Pair) {
     super();
     this.#limits = limits;
+    this.#certificate = certificate;
   }
   override initHttpServer(): void {
     const { headerBytes, headersMs, requestMs, lookEveryMs, connections } = this.#limits;
-    const server = createServer({ maxHeaderSize: headerBytes, headersTimeout: headersMs, requestTimeout: requestMs, connectionsCheckingInterval: lookEveryMs }, this.getInstance());
+    const options = { maxHeaderSize: headerBytes, headersTimeout: headersMs, requestTimeout: requestMs, connectionsCheckingInterval: lookEveryMs };
+    const server = this.#certificate === undefined
+      ? createServer(options, this.getInstance())
+      : createSecureServer({ ...options, ...this.#certificate, minVersion, handshakeTimeout: headersMs }, this.getInstance());
     server.maxConnections = connections;
     guard(server);
     this.httpServer = server as typeof this.httpServer;
@@ -60,10 +74,11 @@ const unheard: Readonly<Record<string, { status: number; problem: Problem }>> = 
 function guard(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const begun = (socket as { _httpMessage?: { _headerSent?: boolean } })._httpMessage?._headerSent === true;
-    if (!socket.writable || begun || error.code === 'ECONNRESET') return void socket.destroy();
+    // Who does not speak TLS where it is spoken cannot be answered.
+    if (!socket.writable || begun || error.code === 'ECONNRESET' || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
     const { status, problem: what } = unheard[error.code ?? ''] ?? { status: 400, problem: unreadable };
     const body = `${JSON.stringify({ problem: what })}\n`;
-    const headers = { ...securityHeaders, 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body), connection: 'close' };
+    const headers = { ...headersOn(socket), 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body), connection: 'close' };
     socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${Object.entries(headers).map(([name, text]) => `${name}: ${text}\r\n`).join('')}\r\n${body}`);
   });
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
@@ -73,7 +88,7 @@ function guard(server: Server): void {
 
 function refuseEarly(response: ServerResponse, status: number, what: Problem, headers: Readonly<Record<string, string>> = {}): void {
   const body = `${JSON.stringify({ problem: what })}\n`;
-  response.writeHead(status, { ...securityHeaders, 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body), connection: 'close', ...headers });
+  response.writeHead(status, { ...headersOn(response.socket), 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body), connection: 'close', ...headers });
   response.end(body);
 }
 
@@ -84,6 +99,6 @@ export function threshold(request: IncomingMessage, response: ServerResponse, ne
   if (!methods.has(request.method ?? '')) {
     return refuseEarly(response, 405, problem('unknown-method', '', 'This method is not used here.', 'Use GET, PUT, POST or DELETE as /openapi.json says.'), { allow: [...methods].join(', ') });
   }
-  for (const [name, text] of Object.entries(securityHeaders)) response.setHeader(name, text);
+  for (const [name, text] of Object.entries(headersOn(request.socket))) response.setHeader(name, text);
   next();
 }

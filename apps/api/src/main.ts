@@ -7,10 +7,11 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connectBus } from '@osier/bus/jetstream';
 import { loginFrom } from '@osier/runtime/config';
+import { natsTls } from '@osier/runtime/nats-settings';
 import { createLog } from '@osier/telemetry/log';
 import { startTracing } from '@osier/telemetry/start';
 import { startApi } from './app.ts';
-import { readConfig } from './config.ts';
+import { certificateFiles, readConfig } from './config.ts';
 import { deferredBus } from './deferred-bus.ts';
 import { readTokens } from './tokens.ts';
 
@@ -25,8 +26,8 @@ async function main(): Promise<void> {
   const { OSIER_READY_FILE: readyFile } = config;
   if (readyFile !== undefined) rmSync(readyFile, { force: true });
   const tracing = await startTracing('api');
-  const bus = deferredBus(connectBus({ url: config.OSIER_NATS_URL, login, name: 'osier-api' }));
-  const api = await startApi({ bus, authenticate, log, host: config.OSIER_API_HOST, port: config.OSIER_API_PORT });
+  const bus = deferredBus(connectBus({ url: config.OSIER_NATS_URL, login, name: 'osier-api', tls: natsTls(config) }).catch(end));
+  const api = await startApi({ bus, authenticate, log, host: config.OSIER_API_HOST, port: config.OSIER_API_PORT, tls: certificateFiles(config) });
   log.info({ url: api.url }, 'listening');
   if (readyFile !== undefined) {
     writeFileSync(`${readyFile}.tmp`, `${JSON.stringify({ pid: process.pid, url: api.url })}\n`);
@@ -45,7 +46,9 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => void stop(signal));
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`osier api cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+function end(error: unknown): never {
+  process.stderr.write(`osier api cannot start: ${error instanceof Error ? `${error.message}${'fix' in error ? ` ${String(error.fix)}` : ''}` : String(error)}\n`);
   process.exit(1);
-});
+}
+
+main().catch(end);

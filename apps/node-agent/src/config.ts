@@ -1,9 +1,10 @@
+import { natsSettings } from '@osier/runtime/nats-settings';
 import { z } from 'zod';
 
 /** From the environment; each variable's meaning is in README.md. */
 const schema = z.object({
   OSIER_NODE: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be the name of a node'),
-  OSIER_NATS_URL: z.string().min(1),
+  ...natsSettings,
   OSIER_CREDENTIALS_FILE: z.string().min(1),
   OSIER_PIN_DIR: z.string().startsWith('/', 'must be an absolute path below a bpffs mount'),
   OSIER_NODE_NETNS: z.string().startsWith('/').optional(),

@@ -13,6 +13,7 @@ import { connectBus } from '@osier/bus/jetstream';
 import { loginFrom } from '@osier/runtime/config';
 import type { Kernel } from '@osier/dataplane/kernel';
 import { ensureBpffs, openKernel } from '@osier/dataplane/kernel/open';
+import { natsTls } from '@osier/runtime/nats-settings';
 import { createLog } from '@osier/telemetry/log';
 import { startTracing } from '@osier/telemetry/start';
 import { v7 } from 'uuid';
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
         return kernel;
       } },
       { provide: BUS, inject: [KERNEL], useFactory: () => {
-        return connectBus({ url: config.OSIER_NATS_URL, login: loginFrom(config.OSIER_CREDENTIALS_FILE), name: `osier-node-agent ${config.OSIER_NODE}` });
+        return connectBus({ url: config.OSIER_NATS_URL, login: loginFrom(config.OSIER_CREDENTIALS_FILE), name: `osier-node-agent ${config.OSIER_NODE}`, tls: natsTls(config) });
       } },
       { provide: AGENT, inject: [KERNEL, BUS], useFactory: (kernel: Kernel, bus: Bus) => startAgent({
         node: config.OSIER_NODE, bus, kernel, log, witness: witnessOf(where, config.OSIER_NETNS_DIR), underlayAddress: config.OSIER_UNDERLAY_ADDRESS, onReady, now: Date.now, newId: () => v7(),
@@ -78,6 +79,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`osier-node-agent cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`osier-node-agent cannot start: ${error instanceof Error ? `${error.message}${'fix' in error ? ` ${String(error.fix)}` : ''}` : String(error)}\n`);
   process.exit(1);
 });

@@ -14,7 +14,8 @@ export interface ServerInput {
   /** `host:port` of nats-server's monitoring pages; absent: none. */
   readonly monitor?: string;
   readonly serverName?: string;
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string };
+  /** PEM files. `verify`: clients too have to show a certificate that `ca` has signed. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string; readonly verify?: boolean };
   readonly limits?: Partial<typeof serverLimits>;
 }
 
@@ -25,7 +26,7 @@ export function natsConfiguration(input: ServerInput): string {
     '# Generated: do not edit. Whom the bus of this installation trusts.',
     `listen: ${text(input.listen)}`,
     `server_name: ${text(input.serverName ?? 'osier')}`,
-    ...(input.monitor === undefined ? [] : [`http: ${text(input.monitor)}`]),
+    ...(input.monitor === undefined ? [] : [`${input.tls === undefined ? 'http' : 'https'}: ${text(input.monitor)}`]),
     ...(input.tls === undefined ? [] : [tlsBlock(input.tls)]),
     `max_payload: ${limits.maxPayload}`,
     `max_connections: ${limits.maxConnections}`,
@@ -48,8 +49,8 @@ function trustBlock({ operator, systemAccount, accounts }: Trust, storeDir: stri
   ];
 }
 
-const tlsBlock = (tls: { cert: string; key: string; ca?: string }): string =>
-  `tls { cert_file: ${text(tls.cert)}, key_file: ${text(tls.key)}${tls.ca === undefined ? '' : `, ca_file: ${text(tls.ca)}`} }`;
+const tlsBlock = (tls: NonNullable<ServerInput['tls']>): string =>
+  `tls { cert_file: ${text(tls.cert)}, key_file: ${text(tls.key)}${tls.ca === undefined ? '' : `, ca_file: ${text(tls.ca)}`}${tls.verify === true ? ', verify: true' : ''} }`;
 
 /** A quoted string of the configuration language. */
 function text(value: string): string {

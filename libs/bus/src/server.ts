@@ -7,19 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Oldest that works: several filters per consumer and consumer metadata (2.10), and the data-loss fix of 2.10.23. */
 export const oldestNatsServer = '2.10.23';
 
-/**
- * How often a server has to be told (SIGHUP) to read its configuration again: it makes the imports of an account that is new only when it meets that
- * account for the second time (`configureAccounts` in the server's source, 2.10).
- */
-export const reloadSignals = 2;
-
 export interface NatsServer {
   readonly url: string;
   readonly port: number;
   readonly configFile: string;
   readonly pid: number | undefined;
   readonly log: () => string;
-  /** New configuration for the running server; connections stay. */
+  /** New configuration for the running server. Connections may be made anew. */
   reload(config: string): Promise<void>;
   /** Starts it again after `stop` or `kill`, on the same port with the same files. */
   start(): Promise<void>;
@@ -129,7 +123,7 @@ export async function startNatsServer(o: { config: string; dir: string; binary?:
   };
   const reload = async (config: string): Promise<void> => {
     writeFileSync(configFile, config, { mode: 0o600 });
-    for (let i = 0; i < reloadSignals; i++) await signalReload();
+    await signalReload();
   };
   await start();
   return {

@@ -1,9 +1,10 @@
 import { type Login, readLogin } from '@osier/bus/login';
 import { z } from 'zod';
+import { natsSettings } from './nats-settings.ts';
 
 /** What a service's process is told by its environment. Secrets come from a file: never in argv, never in a log. */
 const serviceConfig = z.object({
-  OSIER_NATS_URL: z.string().min(1).meta({ description: 'Where NATS is: nats://127.0.0.1:4222' }),
+  ...natsSettings,
   OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'Credentials file of the service for NATS (.creds)' }),
   OSIER_DATA_DIR: z.string().min(1).meta({ description: 'Directory of its database' }),
   OSIER_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'is not the URL of a PostgreSQL database' }).regex(/^[^/]+:\/\/[^/]*\/[^/?]/, 'names no database')

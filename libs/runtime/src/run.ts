@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { Bus } from '@osier/bus/bus';
+import { type Bus, BusRefused } from '@osier/bus/bus';
 import { connectBus } from '@osier/bus/jetstream';
 import { JetStreamStrategy } from '@osier/bus/nest';
 import { openSqlite } from '@osier/store/sqlite';
@@ -16,6 +16,7 @@ import type { StartCompanion } from './companion.ts';
 import type { AnyDefinition } from './context.ts';
 import { ConfigProblem, loginFrom, readServiceConfig, type ServiceConfig } from './config.ts';
 import { healthModule } from './health.ts';
+import { natsTls } from './nats-settings.ts';
 import { prepared } from './serve.ts';
 import { createService, type Service } from './service.ts';
 
@@ -36,7 +37,7 @@ export async function runService(definition: AnyDefinition, options: RunOptions 
   try {
     await run(definition, options);
   } catch (error) {
-    const known = error instanceof ConfigProblem || (error instanceof Error && 'fix' in error);
+    const known = error instanceof ConfigProblem || error instanceof BusRefused || (error instanceof Error && 'fix' in error);
     const text = known ? `${error.message}${'fix' in error ? ` ${String(error.fix)}` : ''}` : error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`osier ${definition.name} cannot start: ${text}\n`);
     process.exit(1);
@@ -64,7 +65,7 @@ async function run(definition: AnyDefinition, options: RunOptions): Promise<void
 
   const store = await openStore(config, name, log);
   closers.unshift(() => store.close());
-  const bus = await connectBus({ url: config.OSIER_NATS_URL, login, name: `osier-${name}` });
+  const bus = await connectBus({ url: config.OSIER_NATS_URL, login, name: `osier-${name}`, tls: natsTls(config) });
   closers.unshift(() => bus.close());
   const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion });
   await prepared(running, log);

@@ -3,19 +3,22 @@ import { connect } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusRefused, BusUnavailable } from '../bus.ts';
 import { authenticatorOf, type Login } from '../login.ts';
+import { type TlsFiles, tlsOptions, tlsRefusal } from '../tls.ts';
 import { isAuthorization, reasonOf } from './errors.ts';
+import { whyNoTls } from './handshake.ts';
 
 export type ConnectOptions = ConnectionOptions & (Login | {
   /** Asked each time that a connection is made, so that a file which was replaced meanwhile counts. */
   readonly login: () => Login;
 });
 export interface ConnectionOptions {
-  /** `nats://host:port`, several separated by commas. */
+  /** `nats://host:port`, several separated by commas; `tls://` asks for TLS. */
   readonly url: string;
   /** How the connection is called in the server's lists and logs. */
   readonly name: string;
   readonly inboxPrefix?: string;
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Given, or `tls://` in the URL: a server without TLS is refused. */
+  readonly tls?: TlsFiles | undefined;
   /** Milliseconds to keep trying for the first connection; absent: for ever. */
   readonly patienceMs?: number;
   readonly onStatus?: (status: { readonly state: 'waiting' | 'connected' | 'disconnected' | 'error'; readonly reason: string }) => void;
@@ -83,7 +86,7 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
       await again;
       clearTimeout(timer);
       waiting.delete(wake);
-      if (!up) throw new BusUnavailable(`not connected to ${target}: trying again all the time`);
+      if (!up) throw new BusUnavailable(`not connected to ${target}: trying again all the time${await because(o)}`);
       return nats;
     },
     close: async () => {
@@ -93,19 +96,32 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
   };
 }
 
+async function because(o: ConnectOptions): Promise<string> {
+  if (tlsOptions(o.url, o.tls) === undefined) return '';
+  const insecure = await whyNoTls(o.url, o.tls);
+  return insecure === undefined ? '' : `. ${insecure.message} ${insecure.fix}`;
+}
+
+function dial(o: ConnectOptions): Promise<NatsConnection> {
+  const tls = tlsOptions(o.url, o.tls);
+  return connect({
+    servers: o.url.split(','), authenticator: authenticatorOf('login' in o ? o.login : () => o), name: o.name,
+    reconnect: true, maxReconnectAttempts: -1, reconnectTimeWait: retryEvery, reconnectJitter: 100, ignoreAuthErrorAbort: true,
+    pingInterval: 10_000, maxPingOut: 2, timeout: 5_000,
+    ...(o.inboxPrefix === undefined ? {} : { inboxPrefix: o.inboxPrefix }),
+    ...(tls === undefined ? {} : { tls }),
+  });
+}
+
 async function first(o: ConnectOptions): Promise<NatsConnection> {
+  tlsOptions(o.url, o.tls);
   const until = o.patienceMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.patienceMs;
-  const authenticator = authenticatorOf('login' in o ? o.login : () => o);
   for (let attempt = 0; ; attempt++) {
     try {
-      return await connect({
-        servers: o.url.split(','), authenticator, name: o.name,
-        reconnect: true, maxReconnectAttempts: -1, reconnectTimeWait: retryEvery, reconnectJitter: 100, ignoreAuthErrorAbort: true,
-        pingInterval: 10_000, maxPingOut: 2, timeout: 5_000,
-        ...(o.inboxPrefix === undefined ? {} : { inboxPrefix: o.inboxPrefix }),
-        ...(o.tls === undefined ? {} : { tls: { ...o.tls } }),
-      });
+      return await dial(o);
     } catch (error) {
+      const insecure = tlsRefusal(error, o.url, o.tls) ?? (isAuthorization(error) || tlsOptions(o.url, o.tls) === undefined ? undefined : await whyNoTls(o.url, o.tls));
+      if (insecure !== undefined) throw insecure;
       if (isAuthorization(error)) throw new BusRefused(`${o.url} does not take the credentials of ${o.name}: they are revoked, expired, or of another installation. Put a valid credentials file in place (osier credentials issue)`);
       if (Date.now() > until) throw new BusUnavailable(`cannot connect to ${o.url}: ${reasonOf(error)}; check that nats-server runs there`);
       if (attempt === 0) o.onStatus?.({ state: 'waiting', reason: `cannot connect to ${o.url} yet: ${reasonOf(error)}` });
