@@ -1,4 +1,6 @@
+import { type CertificateFault, certificateFault } from '@osier/bus/tls';
 import type { Problem } from '@osier/contracts/problem';
+import { fetchTrusting } from '@osier/lab/trusting';
 import { type Connection, labUp } from './connection.ts';
 import { exitCodes, Failure } from './failure.ts';
 
@@ -17,11 +19,32 @@ export interface Client {
 
 interface Cause { readonly code?: string; readonly message?: string; readonly errors?: readonly Cause[] }
 
-function unreachable({ server, lab }: Connection, error: unknown): Failure {
+/** A server that is there and must not be spoken to. */
+function notBelieved({ server, authority }: Connection, error: unknown): Failure | undefined {
+  const found = certificateFault(error);
+  if (found === undefined) return undefined;
+  const fix: Record<CertificateFault, string> = {
+    'unknown-authority': authority === undefined
+      ? 'Give the file of the authority that signed it: --ca FILE or OSIER_CA.'
+      : `It was not signed by the authority in ${authority.file}: give the file of the one that did (--ca or OSIER_CA). If the address is right, this may be somebody else's server.`,
+    expired: 'Have the certificate of the server renewed, or correct the clock of this machine.',
+    'not-yet-valid': 'Correct the clock of this machine, or that of the machine that made the certificate.',
+    'other-name': "Use a name or address that the certificate holds (--server or OSIER_SERVER). If it is right, this may be somebody else's server.",
+    'own-certificate': 'This server asks for a certificate of the client, which Osier itself never does: check the address.',
+  };
+  return new Failure(exitCodes.unreachable, found.fault, `the certificate of ${server} is not accepted: ${found.says}`, fix[found.fault]);
+}
+
+function unreachable(connection: Connection, error: unknown): Failure {
+  const { server, lab } = connection;
+  const untrusted = notBelieved(connection, error);
+  if (untrusted !== undefined) return untrusted;
   const cause = ((error as { cause?: Cause }).cause ?? error) as Cause;
   const code = cause.code ?? cause.errors?.[0]?.code;
+  if (/^ERR_SSL_/.test(code ?? '')) return new Failure(exitCodes.unreachable, 'no-tls', `${server} does not speak TLS as it should: ${code}`, 'Does it speak HTTP? Then write http://… (--server or OSIER_SERVER); what is sent there can be read on the way.');
   const why = code === 'ECONNREFUSED' ? 'nothing listens there' : code === 'ENOTFOUND' ? 'there is no such host' : (error as Error).name === 'TimeoutError' ? 'it did not answer in time' : (cause.message ?? code ?? 'the connection failed');
-  return new Failure(exitCodes.unreachable, 'unreachable', `cannot reach Osier at ${server}: ${why}. Is it running?`, labUp(lab));
+  const hungUp = code === 'UND_ERR_SOCKET' && server.startsWith('http:') ? ' It hung up: if it speaks HTTPS, write https://… (--server or OSIER_SERVER).' : '';
+  return new Failure(exitCodes.unreachable, 'unreachable', `cannot reach Osier at ${server}: ${why}. Is it running?${hungUp}`, labUp(lab));
 }
 
 export const problemOf = (body: unknown): Problem | undefined => {
@@ -50,13 +73,14 @@ export function clientOf(connection: Connection, signal: AbortSignal): Client {
   const { server } = connection;
   let authorization: Promise<Record<string, string>> | undefined;
   const authorized = (): Promise<Record<string, string>> => (authorization ??= connection.token().then((token): Record<string, string> => (token === undefined ? {} : { authorization: `Bearer ${token}` })));
+  const fetching = fetchTrusting(connection.authority?.pem);
   let answered = false;
   const send = async (method: string, path: string, o: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Response> => {
     const shown = await authorized().catch((error: unknown) => {
       throw new Failure(exitCodes.usage, 'credentials-file', (error as Error).message, 'Correct --creds or OSIER_CREDS, or have a new file issued: osier credentials issue');
     });
     try {
-      const response = await fetch(`${server}${path}`, {
+      const response = await (await fetching)(`${server}${path}`, {
         method,
         headers: { ...shown, ...(o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
         ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),

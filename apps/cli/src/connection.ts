@@ -3,13 +3,15 @@ import { basename, dirname, join } from 'node:path';
 import { exitCodes, Failure, usage } from './failure.ts';
 import type { Io } from './io.ts';
 
-export interface ConnectionOptions { readonly server?: string; readonly tokenFile?: string; readonly creds?: string; readonly lab?: string }
+export interface ConnectionOptions { readonly server?: string; readonly tokenFile?: string; readonly creds?: string; readonly lab?: string; readonly ca?: string }
 
 export interface Connection {
   /** Without a slash at its end. */
   readonly server: string;
   /** What is shown at the door; asked for when there is something to ask. */
   readonly token: () => Promise<string | undefined>;
+  /** Who has to have signed its certificate; absent: one whom this machine trusts. */
+  readonly authority?: { readonly file: string; readonly pem: string };
   /** The lab of this machine that it is, if it is one. */
   readonly lab?: string;
   /** Scope for what does not name one. */
@@ -19,7 +21,7 @@ export interface Connection {
 /** The command that starts or repairs a lab. */
 export const labUp = (lab = 'osier'): string => `osier lab up${lab === 'osier' ? '' : ` --name ${lab}`}`;
 
-interface ClientFile { readonly server: string; readonly token?: string; readonly defaults?: Connection['defaults']; readonly lab?: string }
+interface ClientFile { readonly server: string; readonly token?: string; readonly ca?: string; readonly defaults?: Connection['defaults']; readonly lab?: string }
 
 const labsFolder = '/run/osier';
 
@@ -69,6 +71,12 @@ function textOf(file: string, what: string, fix: string): string {
   }
 }
 
+function authorityFrom(file: string): { file: string; pem: string } {
+  const pem = textOf(file, 'authority of the server,', 'Correct --ca or OSIER_CA.');
+  if (/-----BEGIN CERTIFICATE-----/.test(pem)) return { file, pem };
+  throw usage(`${file} holds no certificate`, 'Give --ca or OSIER_CA a PEM file with -----BEGIN CERTIFICATE-----.');
+}
+
 /** Where Osier is: `--server`, `OSIER_SERVER`, what the credentials file says, or the lab of this machine. Throws a Failure that names the fix. */
 export function connectionOf(options: ConnectionOptions, env: Io['env']): Connection {
   const fromEnv = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
@@ -84,9 +92,11 @@ export function connectionOf(options: ConnectionOptions, env: Io['env']): Connec
       'Start one with: osier lab up (or set OSIER_SERVER and OSIER_TOKEN)');
   }
   if (!URL.canParse(address)) throw usage(`"${address}" is not the address of a server.`, 'Write it as http://127.0.0.1:7480.');
+  const ca = options.ca ?? (file === undefined ? fromEnv('OSIER_CA') : file.ca);
+  if (ca !== undefined && !/^https:/i.test(address)) throw usage(`${ca} is the authority of a server over TLS, and ${address} is not one.`, 'Write the address as https://…, or leave out --ca and OSIER_CA.');
   const pick = (level: 'domain' | 'project' | 'environment'): object => {
     const value = fromEnv(`OSIER_${level.toUpperCase()}`) ?? file?.defaults?.[level];
     return value === undefined ? {} : { [level]: value };
   };
-  return { server: address.replace(/\/+$/, ''), token, ...(file?.lab === undefined ? {} : { lab: file.lab }), defaults: { ...pick('domain'), ...pick('project'), ...pick('environment') } };
+  return { server: address.replace(/\/+$/, ''), token, ...(ca === undefined ? {} : { authority: authorityFrom(ca) }), ...(file?.lab === undefined ? {} : { lab: file.lab }), defaults: { ...pick('domain'), ...pick('project'), ...pick('environment') } };
 }

@@ -15,6 +15,7 @@ function connected(command: Command): Command {
     .option('--server <url>', 'address of Osier (default: OSIER_SERVER, else the lab of this machine)')
     .option('--creds <file>', 'credentials file to ask with (default: OSIER_CREDS)')
     .option('--token-file <file>', 'file that holds a token instead (default: OSIER_TOKEN_FILE, OSIER_TOKEN, else the token of the lab)')
+    .option('--ca <file>', 'PEM file of the authority of a server over TLS (default: OSIER_CA, else that of the lab; without any: those that this machine trusts)')
     .option('--lab <name>', 'the lab of this machine to speak to, by name');
 }
 

@@ -10,6 +10,7 @@ import type { CompanionDeps, QueryAnswer, StartCompanion } from '@osier/runtime/
 import { type CredentialDocument, guestOf, isCredential } from './accounts/desired.ts';
 import { AccountKeeper } from './accounts/keeper.ts';
 import { accountServer } from './accounts/server.ts';
+import type { Server } from './config.ts';
 
 /** Milliseconds. */
 const lookEvery = 5_000;
@@ -21,8 +22,8 @@ const patience = 2_000;
 export interface AccountsOptions { readonly authority: Authority; readonly connect: () => Promise<Pick<Bus, 'request' | 'close' | 'session'>> }
 
 /** The companion of a tenant service whose bus has accounts signed by it. */
-export const accountsOver = (url: string, authority: Authority): StartCompanion => (deps) =>
-  startAccounts(deps, { authority, connect: async () => connectBus({ url, ...(await systemLogin(authority)), name: 'osier-tenant accounts' }) });
+export const accountsOver = ({ url, tls }: Server, authority: Authority): StartCompanion => (deps) =>
+  startAccounts(deps, { authority, connect: async () => connectBus({ url, tls, ...(await systemLogin(authority)), name: 'osier-tenant accounts' }) });
 
 /** Tells nats-server who there is, and tells holders of keys what to log in with. */
 export async function startAccounts(deps: CompanionDeps, { authority, connect }: AccountsOptions): ReturnType<StartCompanion> {

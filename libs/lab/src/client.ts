@@ -6,6 +6,7 @@ import type { AcceptedOutcome, Outcome } from '@osier/contracts/outcome';
 import type { Problem } from '@osier/contracts/problem';
 import type { Enforcement, NodeView, QueryResponse } from '@osier/contracts/queries';
 import type { Flow } from '@osier/contracts/telemetry';
+import { fetchTrusting } from './trusting.ts';
 
 /** An answer of Osier's that says no. */
 export class Refused extends Error {
@@ -41,9 +42,10 @@ const placeOf: Record<Level, (s: Scope) => string> = {
 };
 const listPath = (kind: Kind, scope: Scope): string => `${placeOf[kinds[kind].level](scope)}/${kinds[kind].plural}`;
 
-export function labClient(o: { server: string; token: string }): Client {
+export function labClient(o: { server: string; token: string; ca?: string | undefined }): Client {
+  const fetching = fetchTrusting(o.ca);
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<unknown> => {
-    const response = await fetch(`${o.server}${path}`, {
+    const response = await (await fetching)(`${o.server}${path}`, {
       method, headers: { authorization: `Bearer ${o.token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(120_000),
@@ -79,7 +81,7 @@ export function labClient(o: { server: string; token: string }): Client {
     nodes: async () => ((await call('GET', '/v1/nodes')) as { nodes: NodeView[] }).nodes,
     flows: async (q) => {
       const query = new URLSearchParams(Object.entries(q).map(([key, value]): [string, string] => [key, String(value)]));
-      const response = await fetch(`${o.server}/v1/flows?${query}`, { headers: { authorization: `Bearer ${o.token}` }, signal: AbortSignal.timeout(60_000) });
+      const response = await (await fetching)(`${o.server}/v1/flows?${query}`, { headers: { authorization: `Bearer ${o.token}` }, signal: AbortSignal.timeout(60_000) });
       const lines = (await response.text()).split('\n').filter(Boolean).map((line) => parseJson(line) as FlowLine);
       return lines.filter((line) => line.event !== undefined);
     },

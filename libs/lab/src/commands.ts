@@ -11,7 +11,7 @@ export interface LabIo {
 }
 interface Named { name: string }
 interface Output { output: 'table' | 'json' }
-type Up = Named & Output & { nodes: string; domain: string[]; project: string };
+type Up = Named & Output & { tls?: boolean; nodes: string; domain: string[]; project: string };
 type Load = Named & Output & { file: string; environment: string[]; domain?: string; project?: string };
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
@@ -27,10 +27,11 @@ export function registerLab(program: Command, io: LabIo): void {
     .option('--nodes <count>', 'how many nodes', '3')
     .option('--domain <name>', 'a domain that gets an account on the bus (repeatable; default: acme)', collect, [])
     .option('--project <name>', 'the project that later commands mean', 'shop')
+    .option('--tls', "everything speaks TLS, by certificates that the lab makes for itself")
     .action(async (o: Up) => {
-      const { labUp } = await import('./up.ts');
-      const up = await labUp({ name: o.name, nodes: Number(o.nodes), domains: o.domain.length > 0 ? o.domain : ['acme'], project: o.project, progress: await progressOf(io, o), signal: io.signal, env: telemetryOf(io) });
-      const server = `http://127.0.0.1:${up.record.ports.api}`;
+      const [{ labUp }, { apiUrl }] = await Promise.all([import('./up.ts'), import('./programs.ts')]);
+      const up = await labUp({ name: o.name, nodes: Number(o.nodes), domains: o.domain.length > 0 ? o.domain : ['acme'], project: o.project, ...(o.tls ? { tls: true } : {}), progress: await progressOf(io, o), signal: io.signal, env: telemetryOf(io) });
+      const server = apiUrl(up.record);
       if (o.output === 'json') io.out(JSON.stringify({ name: o.name, server, directory: up.paths.dir, nodes: up.record.nodes }, null, 2));
       else io.out(`Lab "${o.name}" is up: ${up.record.nodes.length} nodes, HTTP on ${server}, everything of it in ${up.paths.dir}.\nNext: osier lab load -f test/data/online-boutique --environment staging --environment production`);
     });

@@ -4,6 +4,7 @@ import { type Client, labClient } from './client.ts';
 import { readJson } from './files.ts';
 import { checkLabName, LabError, upCommand } from './names.ts';
 import { labPaths, type LabPaths } from './paths.ts';
+import { authorityOf } from './certificates.ts';
 import { apiUrl } from './programs.ts';
 import { labsOnThisMachine, type LabRecord, readRecord } from './record.ts';
 import { askLine } from './line-socket.ts';
@@ -12,7 +13,7 @@ import type { ProcessView } from './supervisor/supervise.ts';
 import { isAlive } from './system/processes.ts';
 
 /** Where the HTTP door of a lab is and how to enter it; the command line reads the same file. */
-export interface ClientFile { readonly server: string; readonly token: string; readonly defaults: { readonly domain: string; readonly project: string } }
+export interface ClientFile { readonly server: string; readonly token: string; readonly ca?: string; readonly defaults: { readonly domain: string; readonly project: string } }
 
 /** A lab that is there. */
 export interface Lab { readonly paths: LabPaths; readonly record: LabRecord; readonly client: Client }
@@ -22,7 +23,7 @@ export function openLab(name: string): Lab {
   const record = readRecord(paths);
   const file = readJson<ClientFile>(paths.client);
   if (record === undefined || file === undefined) throw noLab(name);
-  return { paths, record, client: labClient({ server: apiUrl(record), token: file.token }) };
+  return { paths, record, client: labClient({ server: apiUrl(record), token: file.token, ca: authorityOf(paths, record) }) };
 }
 
 function noLab(name: string): LabError {

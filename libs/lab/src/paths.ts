@@ -19,6 +19,8 @@ export function labPaths(lab: string, base = labsFolder) {
     inventory: at('inventory.json'),
     secrets: at('secrets'),
     natsConfig: at('secrets', 'nats-server.conf'),
+    certificate: (name: string): string => at('secrets', `${name}.pem`),
+    certificateKey: (name: string): string => at('secrets', `${name}-key.pem`),
     secret: (name: string): string => at('secrets', `${name}.json`),
     /** What a program logs in with at NATS. */
     creds: (name: string): string => at('secrets', `${name}.creds`),

@@ -22,11 +22,12 @@ export async function writeSecretFiles(paths: LabPaths, record: LabRecord, { aut
   writeJson(paths.secret('tokens'), { tokens: [{ token, credential: labCredential }] });
   secretly(paths.natsConfig, natsConfiguration({
     listen: `127.0.0.1:${record.ports.nats}`, storeDir: paths.data('nats'), serverName: `osier-${record.name}`, trust: await trustOf(authority, operator),
+    ...(record.tls ? { tls: { cert: paths.certificate('nats'), key: paths.certificateKey('nats') } } : {}),
   }));
 }
 
-export const natsUrl = (record: LabRecord): string => `nats://127.0.0.1:${record.ports.nats}`;
-export const apiUrl = (record: LabRecord): string => `http://127.0.0.1:${record.ports.api}`;
+export const natsUrl = (record: LabRecord): string => `${record.tls ? 'tls' : 'nats'}://127.0.0.1:${record.ports.nats}`;
+export const apiUrl = (record: LabRecord): string => `${record.tls ? 'https' : 'http'}://127.0.0.1:${record.ports.api}`;
 
 export function natsSpec(paths: LabPaths, record: LabRecord): ProcessSpec {
   return {
@@ -38,6 +39,7 @@ export function natsSpec(paths: LabPaths, record: LabRecord): ProcessSpec {
 /** What all programs of ours are told. */
 const common = (paths: LabPaths, record: LabRecord, name: string): Record<string, string> => ({
   OSIER_NATS_URL: natsUrl(record),
+  ...(record.tls ? { OSIER_NATS_TLS_CA: paths.certificate('ca') } : {}),
   OSIER_CREDENTIALS_FILE: paths.creds(name),
   OSIER_DATA_DIR: paths.data(name),
   OSIER_HEALTH_PORT: String(record.ports[name] ?? 0),
@@ -51,8 +53,10 @@ export function controlSpecs(paths: LabPaths, record: LabRecord, env: Readonly<R
     env: { ...common(paths, record, name), ...(name === 'tenant' ? { OSIER_AUTHORITY_FILE: paths.secret('authority') } : {}), ...env },
   });
   const api: ProcessSpec = {
-    name: 'api', title: 'HTTP door', order: 2, argv: [nodeBinary, program('api')], log: paths.log('api'), ready: health(record, 'api'),
-    env: { ...common(paths, record, 'api'), OSIER_TOKENS_FILE: paths.secret('tokens'), OSIER_API_PORT: String(record.ports.api), ...env },
+    name: 'api', title: 'HTTP door', order: 2, argv: [nodeBinary, program('api')], log: paths.log('api'),
+    ready: { kind: 'http', url: `${apiUrl(record)}/readyz`, ...(record.tls ? { ca: paths.certificate('ca') } : {}) },
+    env: { ...common(paths, record, 'api'), OSIER_TOKENS_FILE: paths.secret('tokens'), OSIER_API_PORT: String(record.ports.api),
+      ...(record.tls ? { OSIER_API_TLS_CERT: paths.certificate('api'), OSIER_API_TLS_KEY: paths.certificateKey('api') } : {}), ...env },
   };
   return [...services.map(service), api];
 }

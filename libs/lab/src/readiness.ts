@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { LabError, upCommand } from './names.ts';
 import type { LabPaths } from './paths.ts';
 import { type ProcessSpec, readState } from './supervisor/spec.ts';
 import { isAlive } from './system/processes.ts';
+import { fetchTrusting } from './trusting.ts';
 
 /** Restarts within one wait after which a program is taken to be unable to start. */
 const triesBeforeGivingUp = 4;
@@ -37,13 +38,14 @@ export async function isReady(paths: LabPaths, spec: ProcessSpec): Promise<boole
     case 'running': return true;
     case 'file': return existsSync(spec.ready.path);
     case 'nats': return greets(spec.ready.port);
-    case 'http': return answers(spec.ready.url);
+    case 'http': return answers(spec.ready);
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+async function answers({ url, ca }: { url: string; ca?: string }): Promise<boolean> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    const ask = await fetchTrusting(ca === undefined ? undefined : readFileSync(ca, 'utf8'));
+    const response = await ask(url, { signal: AbortSignal.timeout(2_000) });
     await response.arrayBuffer();
     return response.ok;
   } catch {

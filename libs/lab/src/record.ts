@@ -19,6 +19,8 @@ export interface LabRecord {
   readonly nodes: readonly { readonly name: string; readonly address: string }[];
   /** On the loopback address. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Everything speaks TLS, by certificates of the lab's own. */
+  readonly tls?: true;
   /** The lab ends with this process. */
   readonly owner?: ProcessIdentity;
 }
@@ -27,6 +29,7 @@ export interface LabOptions {
   readonly nodes: number;
   readonly domains: readonly string[];
   readonly project: string;
+  readonly tls?: boolean;
   readonly owner?: ProcessIdentity;
   /** Sent on to the services and agents, such as OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly env?: Readonly<Record<string, string>>;
@@ -48,7 +51,7 @@ export async function newRecord(o: LabOptions): Promise<LabRecord> {
     taken.add(port);
     ports[user] = port;
   }
-  return { name: o.name, createdAt: new Date().toISOString(), phase: 'starting', domains: o.domains, project: o.project, nodes, ports, ...(o.owner === undefined ? {} : { owner: o.owner }) };
+  return { name: o.name, createdAt: new Date().toISOString(), phase: 'starting', domains: o.domains, project: o.project, nodes, ports, ...(o.tls === true ? { tls: true as const } : {}), ...(o.owner === undefined ? {} : { owner: o.owner }) };
 }
 
 export interface Secrets {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { platformScope } from '@osier/contracts/document';
 import { issueCredentials } from './credentials.ts';
 import { readJson, writeJson } from './files.ts';
+import { authorityOf, prepareCertificates } from './certificates.ts';
 import { type Client, inParallel, labClient } from './client.ts';
 import { readInventory, workloadsOf } from './inventory.ts';
 import { type ClientFile, type Lab, runningSupervisor, tellSupervisor } from './lab.ts';
@@ -39,6 +40,9 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
   if (before === undefined && namespacesOf(o.name).length > 0) {
     throw new LabError(`namespaces of a lab "${o.name}" are left over: ${namespacesOf(o.name).slice(0, 3).join(', ')}`, `Remove them: osier lab down --name ${o.name}`);
   }
+  if (before !== undefined && o.tls === true && before.tls !== true) {
+    throw new LabError(`lab "${o.name}" was made without TLS`, `Make it anew: osier lab down --name ${o.name}, then osier lab up --name ${o.name} --tls; or choose another name.`);
+  }
   const { owner: _former, ...kept } = before ?? (await newRecord(o));
   const record: LabRecord = { ...kept, phase: 'starting', ...(o.owner === undefined ? {} : { owner: o.owner }) };
   const ready = async (specs: readonly ProcessSpec[], say: (text: string) => void, timeoutMs = 60_000): Promise<void> => {
@@ -57,6 +61,7 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
     makeFolders(paths, record);
     writeRecord(paths, record);
     restoreGrants(paths, record.nodes.map((node) => node.name), workloadsOf(readInventory(paths)));
+    await prepareCertificates(paths, record);
     const found = await prepareSecrets(paths, record);
     await makeUnderlay(record.name, record.nodes);
     await mountBpffs(paths.bpf);
@@ -66,14 +71,14 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
   });
   await progress.step('message bus', (say) => ready([natsSpec(paths, record)], say));
   await progress.step('services: tenant, ipam, topology, policy, api', (say) => ready(controlSpecs(paths, record, o.env), say));
-  const client = labClient({ server: apiUrl(record), token: secrets.token });
+  const client = labClient({ server: apiUrl(record), token: secrets.token, ca: authorityOf(paths, record) });
   await progress.step(`nodes: ${record.nodes.map((node) => node.name).join(', ')}`, async (say) => {
     await registerNodes(client, record);
     await issueCredentials(client, paths, record, secrets);
     await ready(agentSpecs(paths, record, o.env), say);
     await nodesReady(client, record, paths, say, o.signal);
   });
-  const file: ClientFile = { server: apiUrl(record), token: secrets.token, defaults: { domain: record.domains[0] ?? '', project: record.project } };
+  const file: ClientFile = { server: apiUrl(record), token: secrets.token, ...(record.tls ? { ca: paths.certificate('ca') } : {}), defaults: { domain: record.domains[0] ?? '', project: record.project } };
   writeJson(paths.client, file);
   const up: LabRecord = { ...record, phase: 'up' };
   writeRecord(paths, up);

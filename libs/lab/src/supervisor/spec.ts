@@ -20,7 +20,7 @@ export interface ProcessSpec {
   readonly title: string;
 }
 export type Readiness =
-  | { readonly kind: 'http'; readonly url: string }
+  | { readonly kind: 'http'; readonly url: string; /** File of its authority, where it speaks TLS. */ readonly ca?: string }
   | { readonly kind: 'nats'; readonly port: number }
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'running' };

@@ -11,13 +11,14 @@ import { Initial } from './migrations/0001-initial.ts';
 import { Holds } from './migrations/0002-holds.ts';
 import { Ownership, type Session } from './ownership.ts';
 import { givenBackWhenLost, type Pool } from './pool.ts';
+import { secured } from './tls.ts';
 
 /** In the order in which they run; a name once released never changes. */
 const migrations = [{ name: '0001-initial', class: Initial }, { name: '0002-holds', class: Holds }];
 export const tables = [...defineTables({ whole: 'bigint', collation: 'C' })];
 
 export interface PostgresOptions {
-  /** `postgres://user@host:5432/database`; what libpq's URLs know, as `sslmode` and `host=/socket/folder`, is known here too. A password may come from PGPASSFILE instead. */
+  /** `postgres://user@host:5432/database`; what libpq's URLs know, as `host=/socket/folder`, is known here too; of `sslmode` see tls.ts. A password may come from PGPASSFILE instead. */
   readonly url: string;
   /** Each service has a schema of its own, `osier_<service>`: in a shared one, migrations would see strange tables. */
   readonly service: string;
@@ -43,12 +44,14 @@ function nameOf(url: URL, schema: string): string {
 
 async function connection(options: PostgresOptions, schema: string, ownership: Ownership) {
   const url = new URL(options.url);
+  const tls = secured(options.url);
   return MikroORM.init({
     driver: PostgreSqlDriver,
     dbName: decodeURIComponent(url.pathname.slice(1)),
     schema,
     driverOptions: {
-      connectionString: options.url,
+      connectionString: tls.url,
+      ssl: tls.ssl,
       application_name: `osier-${options.service}`,
       options: `-c search_path=${schema} ${sessionOptions}`,
       // One session, for ever: it is the one that holds the lock.

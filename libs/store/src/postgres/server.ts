@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A PostgreSQL of one's own, for tests and labs: a directory, a process, a unix socket and no port. */
+/** A PostgreSQL of one's own, for tests and labs: a directory, a process, a unix socket, and a port only where one is asked for. */
 export interface PostgresServer {
   /** Of its one database; the socket is in the URL. */
   readonly url: string;
+  readonly directory: string;
   readonly pid: number | undefined;
   log(): string;
   /** Starts it again after `stop` or `kill`, with the same files. */
@@ -56,7 +57,7 @@ const settings = [
 ];
 
 /** Makes a PostgreSQL in a new directory and starts it. Nobody but this machine's root and the user it runs as gets in. */
-export async function startPostgres(options: { settings?: readonly string[] } = {}): Promise<PostgresServer> {
+export async function startPostgres(options: { settings?: readonly string[]; listen?: Listen } = {}): Promise<PostgresServer> {
   const bin = findPostgres();
   // Short, since the path of a unix socket has at most 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), 'osier-pg-'));
@@ -71,7 +72,8 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
     return result.stdout;
   };
 
-  const socket = join(directory, '.s.PGSQL.5432');
+  const port = options.listen?.port ?? 5432;
+  const socket = join(directory, `.s.PGSQL.${port}`);
   let child: ChildProcess | undefined;
   let output = '';
 
@@ -80,7 +82,7 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
     child = started;
     for (const stream of [started.stdout, started.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
     const until = Date.now() + patience * 1_000;
-    while (!(await answers(socket)) || spawnSync(join(bin, 'pg_isready'), ['-q', '-h', directory], { env }).status !== 0) {
+    while (!(await answers(socket)) || spawnSync(join(bin, 'pg_isready'), ['-q', '-h', directory, '-p', String(port)], { env }).status !== 0) {
       if (started.exitCode !== null || Date.now() > until) throw new Error(`PostgreSQL does not start: ${output.slice(-2_000)}`);
       await sleep(20);
     }
@@ -99,13 +101,14 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
   }
 
   const server: PostgresServer = {
-    url: `postgres://osier@localhost/osier?host=${encodeURIComponent(directory)}`,
+    url: `postgres://osier@localhost${options.listen === undefined ? '' : `:${port}`}/osier?host=${encodeURIComponent(directory)}`,
+    directory,
     get pid() {
       return child?.pid;
     },
     log: () => output,
     start, stop: () => end('SIGINT'), kill: () => end('SIGKILL'),
-    query: (sql) => run('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-h', directory, '-U', 'osier', 'osier'], sql).trim(),
+    query: (sql) => run('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-h', directory, '-p', String(port), '-U', 'osier', 'osier'], sql).trim(),
     remove: async () => {
       await end('SIGINT');
       rmSync(directory, { recursive: true, force: true });
@@ -113,14 +116,27 @@ export async function startPostgres(options: { settings?: readonly string[] } = 
   };
   try {
     run('initdb', ['--pgdata', data, '--username', 'osier', '--auth', 'trust', '--encoding', 'UTF8', '--no-locale', '--no-sync']);
-    writeFileSync(join(data, 'postgresql.conf'), [...settings, `unix_socket_directories = '${directory}'`, ...(options.settings ?? []), ''].join('\n'));
+    writeFileSync(join(data, 'postgresql.conf'), [...settings, `unix_socket_directories = '${directory}'`, ...listening(options.listen, directory), ...(options.settings ?? []), ''].join('\n'));
+    for (const [name, text] of Object.entries(options.listen?.tls ?? {})) ownFile(join(directory, `${name}.pem`), text, owner);
     await start();
-    run('psql', ['-Xq', '-h', directory, '-U', 'osier', '-c', 'create database osier', 'postgres']);
+    run('psql', ['-Xq', '-h', directory, '-p', String(port), '-U', 'osier', '-c', 'create database osier', 'postgres']);
     return server;
   } catch (error) {
     await server.remove();
     throw error;
   }
+}
+
+/** On the loopback address; `tls`: PEM texts. */
+interface Listen { readonly port: number; readonly tls?: { readonly cert: string; readonly key: string } }
+const listening = (listen: Listen | undefined, directory: string): string[] => (listen === undefined ? [] : [
+  "listen_addresses = '127.0.0.1'", `port = ${listen.port}`,
+  ...(listen.tls === undefined ? [] : ['ssl = on', `ssl_cert_file = '${join(directory, 'cert.pem')}'`, `ssl_key_file = '${join(directory, 'key.pem')}'`]),
+]);
+/** It refuses a key that others may read, or that is not its user's. */
+function ownFile(file: string, text: string, owner: { uid?: number; gid?: number }): void {
+  writeFileSync(file, text, { mode: 0o600 });
+  if (owner.uid !== undefined && owner.gid !== undefined) chownSync(file, owner.uid, owner.gid);
 }
 
 const answers = (path: string): Promise<boolean> => new Promise((resolve) => {
