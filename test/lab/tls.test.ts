@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newCertificateAuthority } from '@osier/bus/certificates';
 import { connectBus } from '@osier/bus/jetstream';
+import { authenticatorOf, readLogin } from '@osier/bus/login';
 import { labDown } from '@osier/lab/down';
 import type { Lab } from '@osier/lab/lab';
 import { repository } from '@osier/lab/paths';
@@ -34,11 +35,12 @@ function osier(args: readonly string[], env: Record<string, string> = {}, input 
   });
 }
 /** What comes back in plain text for these bytes within a second. */
-function plain(port: number, bytes: string): Promise<string> {
+function plain(port: number, bytes: string | ((greeting: string) => string)): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(bytes));
+    const socket = connect({ host: '127.0.0.1', port }, () => void (typeof bytes === 'string' && socket.write(bytes)));
     let text = '';
     socket.setTimeout(1_000, () => socket.destroy());
+    if (typeof bytes !== 'string') socket.once('data', (chunk) => socket.write(bytes(chunk.toString('latin1'))));
     socket.on('data', (chunk) => (text += chunk.toString('latin1'))).on('error', () => undefined).once('close', () => resolve(text));
   });
 }
@@ -66,9 +68,11 @@ describe('a lab with TLS', () => {
 
   it('says nothing in plain text: NATS but its greeting, and takes no login; the HTTP door nothing at all', async () => {
     const { token } = JSON.parse(file(lab.paths.client)) as { token: string };
-    const { password } = JSON.parse(file(lab.paths.credentials('domain-acme'))) as { password: string };
-    const login = JSON.stringify({ user: 'acme.operator', pass: password, verbose: true, pedantic: false, lang: 'node', version: '1', protocol: 1, tls_required: false });
-    const said = await plain(lab.record.ports.nats ?? 0, `CONNECT ${login}\r\nPING\r\nSUB osier.outcome.acme.> 1\r\n`);
+    const own = readLogin(lab.paths.creds('domain-acme'));
+    const said = await plain(lab.record.ports.nats ?? 0, (greeting) => {
+      const login = { ...authenticatorOf(() => own)(/"nonce":"([^"]+)"/.exec(greeting)?.[1]), verbose: true, pedantic: false, lang: 'node', version: '1', protocol: 1, tls_required: false };
+      return `CONNECT ${JSON.stringify(login)}\r\nPING\r\nSUB osier.outcome.acme.> 1\r\n`;
+    });
     expect(said).toMatch(/^INFO \{.*"tls_required":true/);
     expect(said).not.toMatch(/\+OK|PONG|MSG /);
     const ask = `GET /v1/nodes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`;
@@ -78,8 +82,7 @@ describe('a lab with TLS', () => {
   it('is believed by nobody who does not know its authority', async () => {
     const other = join(lab.paths.run, 'other-ca.pem');
     writeFileSync(other, (await newCertificateAuthority(`Osier lab ${name}`)).ca);
-    const { user, password } = JSON.parse(file(lab.paths.credentials('domain-acme'))) as { user: string; password: string };
-    const enter = (ca?: string) => connectBus({ url: natsUrl(lab.record), user, password, name: 'stranger', patienceMs: 1_000, tls: { ca } });
+    const enter = (ca?: string) => connectBus({ url: natsUrl(lab.record), ...readLogin(lab.paths.creds('domain-acme')), name: 'stranger', patienceMs: 1_000, tls: { ca } });
     await expect(enter()).rejects.toThrow(/signed by nobody whom this machine trusts/);
     await expect(enter(other)).rejects.toThrow(/is not accepted/);
     await (await enter(lab.paths.certificate('ca'))).close();
