@@ -17,7 +17,7 @@ import { openSqlite } from '@osier/store/sqlite';
 import { generate } from '../../libs/dataplane/tools/generate.ts';
 
 const released = resolve(import.meta.dirname, '../released');
-const versions = readdirSync(released);
+const versions = readdirSync(released, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 const temporary = mkdtempSync(join(tmpdir(), 'osier-released-'));
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
