@@ -29,5 +29,7 @@ export default {
     project('runtimes', 'test/runtimes'),
     project('kubernetes', 'test/kubernetes'),
     project('mutants', 'test/mutants'),
+    // The same suites once more, on the database that OSIER_TEST_STORE names.
+    { ...project('store'), testMatch: ['test/scenarios/scenarios', 'libs/runtime/src/crash', 'test/faults/restart', 'test/faults/chaos'].map((file) => `<rootDir>/${file}.test.ts`) },
   ],
 };

@@ -1,10 +1,11 @@
 // What a released version said and stored, every later one understands. Whoever turns a test here red has broken a promise to people who
 // upgrade: add a field as optional, add a migration, give the pinned maps a new schema name; never touch the files in test/released.
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { gunzipSync } from 'node:zlib';
 import type { z } from 'zod';
 import { intentDeclaration } from '@osier/contracts/catalogue';
 import { barrierSchema, helloSchema, interestSchema } from '@osier/contracts/coordination';
@@ -13,7 +14,10 @@ import { type Kind, kindsOf, type Service } from '@osier/contracts/kinds';
 import { outcomeSchema } from '@osier/contracts/outcome';
 import { parseIntentSubject, parseStateSubject } from '@osier/contracts/subjects';
 import { flowBatchSchema, observationSchema, receiptSchema } from '@osier/contracts/telemetry';
+import { openPostgres } from '@osier/store/postgres';
+import { startPostgres } from '@osier/store/postgres-server';
 import { openSqlite } from '@osier/store/sqlite';
+import type { Store } from '@osier/store/store';
 import { generate } from '../../libs/dataplane/tools/generate.ts';
 
 const released = resolve(import.meta.dirname, '../released');
@@ -31,6 +35,32 @@ function schemaFor(subject: string): z.ZodType | undefined {
   if (state) return documentSchema(state.noun as Kind);
   if (kind === 'observation') return topic === 'hello' ? helloSchema : observationSchema;
   return { outcome: outcomeSchema, receipt: receiptSchema, flow: flowBatchSchema }[kind ?? ''];
+}
+
+const services: readonly Service[] = ['tenant', 'ipam', 'topology', 'policy'];
+
+/** A released database, opened: everything of it is there and understood, nothing waits to be published again, and the next change of it is made as any. */
+async function isWhole(store: Store, service: Service, expected: Readonly<Record<string, number>>): Promise<void> {
+  const found: Record<string, number> = {};
+  for (const kind of kindsOf(service).sort()) {
+    const documents = await store.read.list(kind);
+    if (documents.length > 0) found[kind] = documents.length;
+    for (const document of documents) expect(documentSchema(kind).safeParse(document).error).toBeUndefined();
+  }
+  expect(found).toEqual(expected);
+  expect(Object.keys(found).length).toBeGreaterThan(0);
+  for (const endpoint of service === 'topology' ? await store.read.list('endpoint') : []) {
+    const holds = `${endpoint.spec.node}/${endpoint.spec.attachment.containerId}`;
+    expect((await store.read.list('endpoint', { holds })).map((e) => e.id)).toContain(endpoint.id);
+  }
+  expect(await store.outgoing(10)).toEqual([]);
+  const [kind = ''] = Object.keys(found);
+  const [before] = await store.read.list(kind as Kind);
+  const { version = 0, ...proposed } = before ?? {};
+  const after = await store.transaction((unit) => unit.put(proposed as never, { intentId: 'after the upgrade', at: Date.parse('2030-01-01') }));
+  expect(after).toMatchObject({ id: before?.id, version: version + 1, intent: 'after the upgrade', createdAt: before?.createdAt });
+  expect((await store.outgoing(10)).length).toBe(1);
+  await store.close();
 }
 
 describe.each(versions)('release %s', (version) => {
@@ -56,22 +86,25 @@ describe.each(versions)('release %s', (version) => {
       witness.prepare("select kind, count(*) as n from entities where phase = 'active' group by kind order by kind").all().map((row) => [row['kind'], row['n']]),
     );
     witness.close();
-    const store = await openSqlite({ file: copy });
-    const found: Record<string, number> = {};
-    for (const kind of kindsOf(file.replace('.db', '') as Service).sort()) {
-      const documents = await store.read.list(kind);
-      if (documents.length > 0) found[kind] = documents.length;
-      for (const document of documents) expect(documentSchema(kind).safeParse(document).error).toBeUndefined();
-    }
-    expect(found).toEqual(expected);
-    expect(Object.keys(found).length).toBeGreaterThan(0);
-    for (const endpoint of file === 'topology.db' ? await store.read.list('endpoint') : []) {
-      const holds = `${endpoint.spec.node}/${endpoint.spec.attachment.containerId}`;
-      expect((await store.read.list('endpoint', { holds })).map((e) => e.id)).toContain(endpoint.id);
-    }
-    expect(await store.outgoing(10)).toEqual([]);
-    await store.close();
+    await isWhole(await openSqlite({ file: copy }), file.replace('.db', '') as Service, expected);
   });
+
+  const dump = join(folder, 'postgres.sql.gz');
+  if (existsSync(dump)) {
+    it('its schemas in PostgreSQL come forward with every entity in them, are worked on, and nothing is published again', async () => {
+      const server = await startPostgres();
+      try {
+        server.query(gunzipSync(readFileSync(dump)).toString());
+        for (const service of services) {
+          const expected = Object.fromEntries(server.query(`select kind, count(*) from osier_${service}.entities where phase = 'active' group by kind order by kind`)
+            .split('\n').map((line) => line.split('|')).map(([kind = '', count]) => [kind, Number(count)]));
+          await isWhole(await openPostgres({ url: server.url, service }), service, expected);
+        }
+      } finally {
+        await server.remove();
+      }
+    }, 60_000);
+  }
 
   it('its pinned maps have the layout of today, or today has another schema name', () => {
     const layout = (records: string): string => records.slice(records.indexOf('export interface'));

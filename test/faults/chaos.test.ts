@@ -22,6 +22,7 @@ import { OutcomeWatch, outcomeSubjectOf, publish, type Sent } from './chaos/publ
 import { quiet } from './chaos/quiet.ts';
 import { seeded } from './chaos/random.ts';
 import { enter, everything, type Message } from './chaos/raw.ts';
+import { type Kept, startKeeping } from './chaos/store.ts';
 import { allNamespaces, restless, type Sending, traffic } from './chaos/traffic.ts';
 
 const name = 'faults';
@@ -32,6 +33,7 @@ const aside = new Set<string>(restless);
 const few = (lines: readonly string[]): string[] => (lines.length > 20 ? [...lines.slice(0, 20), `… ${lines.length} in all`] : [...lines]);
 
 let lab: Lab;
+let kept: Kept;
 let services: NatsConnection;
 let sendings: Sending[];
 let sent: Sent[];
@@ -86,7 +88,8 @@ async function run(): Promise<void> {
 }
 
 beforeAll(async () => {
-  lab = await labUp({ name, nodes: 3, domains: ['acme'], project: 'shop' });
+  kept = await startKeeping();
+  lab = await labUp({ name, nodes: 3, domains: ['acme'], project: 'shop', env: kept.env });
   await deployShop(lab);
   await makeNamespaces(allNamespaces(name));
   grantNamespaces(lab.paths, lab.record.nodes.flatMap((node) => allNamespaces(name).map((namespace) => ({ node: node.name, namespace }))));
@@ -97,6 +100,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await services?.close();
   await labDown(name);
+  await kept?.remove();
 }, 60_000);
 
 describe('when everything is killed at random while 20 publishers go on', () => {

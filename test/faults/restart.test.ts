@@ -9,15 +9,18 @@ import { labUp } from '@osier/lab/up';
 import { brokenHistories, compareState, rowsOf, unfinished } from './chaos/databases.ts';
 import { quiet } from './chaos/quiet.ts';
 import { enter, everything } from './chaos/raw.ts';
+import { type Kept, startKeeping } from './chaos/store.ts';
 
 const name = 'faultsr';
 const services = ['tenant', 'ipam', 'topology', 'policy'];
 let lab: Lab;
+let kept: Kept;
 let nats: NatsConnection;
 let round = 0;
 
 beforeAll(async () => {
-  lab = await labUp({ name, nodes: 1, domains: ['acme'], project: 'shop' });
+  kept = await startKeeping();
+  lab = await labUp({ name, nodes: 1, domains: ['acme'], project: 'shop', env: kept.env });
   nats = await enter(natsUrl(lab.record), lab.paths.creds('admin'), 'restart test');
   const scope = { domain: 'acme', project: 'shop', environment: '_' };
   await lab.client.apply('domain', { domain: '_', project: '_', environment: '_' }, 'acme', {});
@@ -27,6 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await nats?.close();
   await labDown(name);
+  await kept?.remove();
 }, 60_000);
 
 const kill = (names: readonly string[]) => tellSupervisor(lab.paths, { do: 'hold', names, signal: 'SIGKILL' });

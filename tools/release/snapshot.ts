@@ -1,11 +1,15 @@
 // Keeps what this version says and stores, so that every later version can prove that it still understands it:
 //   test/released/<version>/messages/<stream>.<kind>.json   one message of each kind, with its subject and headers
 //   test/released/<version>/databases/<service>.db          a database with data, as a stopped service leaves it
+//   test/released/<version>/postgres.sql.gz                 the schemas of all services in PostgreSQL, with data
 //   test/released/<version>/osier.bpf.o                     the programs and the layout of the pinned maps
+//   test/released/<version>/programs.tar.gz                 the sources of the programs, of the commit that is checked out
 // Run once per release, as root: node tools/release/snapshot.ts
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { gzipSync } from 'node:zlib';
 import { connectBus } from '@osier/bus/jetstream';
 import { readLogin } from '@osier/bus/login';
 import type { Message } from '@osier/bus/bus';
@@ -73,3 +77,8 @@ try {
 } finally {
   await labDown(name);
 }
+execFileSync(process.execPath, [join(root, 'tools/release/postgres.ts'), join(to, 'postgres.sql.gz')], { stdio: 'inherit' });
+// What runs them, and no more: tests, what they are built with, and what people read stay out.
+const leftOut = ['*.test.ts', 'libs/*/test', 'apps/*/test', 'libs/*/tools', 'libs/dataplane/bpf/*.h', 'libs/dataplane/bpf/*.c', '*README.md'].map((path) => `:!${path}`);
+const archive = execFileSync('git', ['archive', 'HEAD', 'apps', 'libs', 'package.json', 'osier', ...leftOut], { cwd: root, maxBuffer: 1 << 28 });
+writeFileSync(join(to, 'programs.tar.gz'), gzipSync(archive, { level: 9 }));

@@ -1,24 +1,14 @@
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import type { Lab } from '@osier/lab/lab';
 import { services } from '@osier/lab/record';
 import { canonical, type Entity } from './model.ts';
 import type { Message } from './raw.ts';
+import { select } from './store.ts';
 
 export interface Stored {
   readonly kind: string; readonly id: string; readonly domain: string; readonly project: string; readonly environment: string; readonly name: string; readonly parent: string;
   readonly version: number; readonly phase: 'active' | 'deleted'; readonly createdAt: string; readonly spec: Readonly<Record<string, unknown>>; readonly status: Readonly<Record<string, unknown>>;
 }
 export interface Row { readonly service: string; readonly document: Stored; readonly version: number; readonly revision: number }
-
-function select<T>(lab: Lab, service: string, sql: string): T[] {
-  const database = new DatabaseSync(join(lab.paths.data(service), `${service}.db`), { readOnly: true });
-  try {
-    return database.prepare(sql).all() as T[];
-  } finally {
-    database.close();
-  }
-}
 
 /** What every service has committed, tombstones too. */
 export const rowsOf = (lab: Lab): Row[] => services.flatMap((service) =>
