@@ -17,9 +17,6 @@ export interface Work<T> {
   later(item: T, delayMs: number): void;
 }
 
-/** What is known of items that earlier lives of the process did not get done with. */
-export interface Doubt<T> { readonly suspects: Suspects; sequence(item: T): number }
-
 export const attempts = 5;
 const longestRetry = 5_000;
 /** Failures of more items than these are forgotten first: a count only decides when to give up. */
@@ -36,15 +33,15 @@ export class Batches<T> {
   readonly #catchUp: () => Promise<void>;
   readonly #log: Log;
   readonly #retryMs: number;
-  readonly #doubt: Doubt<T> | undefined;
+  readonly #suspects: Suspects<T> | undefined;
 
-  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log; retryMs: number; doubt?: Doubt<T> | undefined }) {
+  constructor(options: { store: Store; work: Work<T>; catchUp: () => Promise<void>; log: Log; retryMs: number; suspects?: Suspects<T> | undefined }) {
     this.#store = options.store;
     this.#work = options.work;
     this.#catchUp = options.catchUp;
     this.#log = options.log;
     this.#retryMs = options.retryMs;
-    this.#doubt = options.doubt;
+    this.#suspects = options.suspects;
   }
 
   /** Throws PutOff when nothing can be done now: all that is not done is to come again, in its order. */
@@ -58,17 +55,21 @@ export class Batches<T> {
   }
 
   async #handleAll(items: readonly T[]): Promise<void> {
-    const doubt = this.#doubt;
-    if (!doubt || !items.some((item) => doubt.suspects.has(doubt.sequence(item)))) return this.#handle(items);
-    for (const item of items) await (doubt.suspects.has(doubt.sequence(item)) ? this.#carefully(item, doubt) : this.#alone(item));
+    const suspects = this.#suspects;
+    if (!suspects || !items.some((item) => suspects.has(item))) return this.#handle(items);
+    for (const item of items) await (suspects.has(item) ? this.#carefully(item, suspects) : this.#alone(item));
   }
 
   /** One at which an earlier life may have ended. */
-  async #carefully(item: T, { suspects, sequence }: Doubt<T>): Promise<void> {
-    const ends = await suspects.enter(sequence(item));
-    if (ends < attempts) await this.#alone(item);
-    else await this.#giveUp(item, new Error(`the process ended ${ends} times while this was being done`), ends);
-    await suspects.leave(sequence(item));
+  async #carefully(item: T, suspects: Suspects<T>): Promise<void> {
+    const ends = await suspects.enter(item);
+    try {
+      if (ends < attempts) await this.#alone(item);
+      else await this.#giveUp(item, new Error(`the process ended ${ends} times while this was being done`), ends);
+    } finally {
+      // Also where it was put off because bus or database are away: nothing has ended.
+      await suspects.leave(item);
+    }
   }
 
   async #handle(items: readonly T[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Bus } from '@osier/bus/bus';
 import { type DeadLetter, deadLetterSchema } from '@osier/contracts/dead';
+import { problem } from '@osier/contracts/problem';
 import { accept, type Decision, type Intent } from '@osier/domain/decision';
 import type { HandlerContext, Handlers, ServiceDefinition } from '@osier/domain/service';
 import type { Store } from '@osier/store/store';
@@ -171,6 +172,40 @@ describe('an intent that ends the whole process', () => {
     expect((await letters()).map(({ letter }) => [letter.intentId, letter.tries, letter.cause])).toEqual(['poison-1', 'poison-2'].map((id) =>
       [id, attempts, `Error: the process ended ${attempts} times while this was being done`]));
     await platform.check();
+  }, 30_000);
+
+  it('when its time is over is given up after some lives, and what else is overdue is decided', async () => {
+    const { life, wrap, end } = lives();
+    const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
+    const topology: ServiceDefinition<'topology'> = {
+      name: 'topology', knows: [],
+      handlers: {
+        'node.apply': never, 'node.delete': never, 'network.apply': never, 'network.delete': never, 'endpoint.delete': never,
+        'endpoint.apply': async (intent) => ({ result: 'waiting', awaits: `${intent.id}-lease`, deadlineMs: 1_000, note: {}, intents: [] }),
+      } satisfies Handlers<'topology'>,
+      onOutcome: async ({ intent }) => {
+        if (intent.id.startsWith('poison')) {
+          end();
+          throw new Error('dead');
+        }
+        return { result: 'refused', problem: problem('too-late', '', 'Nobody answered.', 'Try again.') };
+      },
+    };
+    platform = await startPlatform([{ definition: topology }], { wrap });
+    const ids = ['a', 'poison', 'b'];
+    for (const id of ids) await platform.publish({ ...scope, noun: 'endpoint', verb: 'apply', id, body: { name: id, spec: { network: 'main', node: 'node-1', attachment: { containerId: id } } } });
+    await platform.settle();
+    for (const until = life.count + 20; life.count < until; ) {
+      const before = life.count;
+      await platform.advance(2_000).catch(() => undefined);
+      if (life.count === before) break;
+      await platform.stop('topology');
+      await platform.start('topology');
+    }
+    expect(life.count).toBe(attempts);
+    const codes = await Promise.all(ids.map(async (id) => ((await platform.outcome(scope, id)) as { problem?: { code: string } }).problem?.code));
+    expect(codes).toEqual(['too-late', 'internal-error', 'too-late']);
+    expect((await letters()).map(({ letter }) => [letter.intentId, letter.tries])).toEqual([['poison', attempts]]);
   }, 30_000);
 
   it('once, by chance, is decided by the next', async () => {

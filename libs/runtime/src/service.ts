@@ -3,7 +3,7 @@ import { intentsOf } from '@osier/contracts/catalogue';
 import { intentPattern } from '@osier/contracts/subjects';
 import type { Store } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
-import { Batches, type Doubt, type Work } from './batch.ts';
+import { Batches, type Work } from './batch.ts';
 import type { Companion, StartCompanion } from './companion.ts';
 import type { AnyDefinition, Surroundings } from './context.ts';
 import { buryIn } from './dead.ts';
@@ -14,7 +14,7 @@ import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
 import { Relay } from './relay.ts';
 import { StreamGuard } from './streams/guard.ts';
-import { suspectsOf } from './suspects.ts';
+import { deliveredBefore, oneAtATime, overdueAlways, type Suspects } from './suspects.ts';
 
 export type { AnyDefinition };
 
@@ -83,16 +83,20 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const guard = new StreamGuard({ bus, store, around, projection });
   const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
   const catchUp = () => projection.catchUp();
-  const batches = <T>(work: Work<T>, doubt?: Doubt<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, doubt });
+  const batches = <T>(work: Work<T>, suspected?: Suspects<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, suspects: suspected });
   const deciding: Deciding | undefined = definition.onOutcome && { onOutcome: definition.onOutcome, decide: decideWith(definition) };
-  const deadlines = deciding && batches(deadlineWork(deciding, around));
 
   const durables = { intents: `intents-${service}`, outcomes: `outcomes-${service}` };
-  const suspects = { intents: suspectsOf({ bus, store, stream: 'INTENTS', durable: durables.intents }), outcomes: suspectsOf({ bus, store, stream: 'OUTCOMES', durable: durables.outcomes }) };
-  const doubts = (of: keyof typeof suspects): Doubt<Delivery> => ({ suspects: suspects[of], sequence: (delivery) => delivery.sequence });
+  const turn = oneAtATime();
+  const suspects = {
+    intents: deliveredBefore({ bus, store, stream: 'INTENTS', durable: durables.intents, turn }),
+    outcomes: deliveredBefore({ bus, store, stream: 'OUTCOMES', durable: durables.outcomes, turn }),
+    deadlines: overdueAlways({ store, turn }),
+  };
+  const deadlines = deciding && batches(deadlineWork(deciding, around), suspects.deadlines);
 
-  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; doubt?: Doubt<T> } = {}): Consumer {
-    const handler = batches(work, o.doubt);
+  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; suspects?: Suspects<T> } = {}): Consumer {
+    const handler = batches(work, o.suspects);
     return {
       stream, durable, batch: batchSize,
       declaration: { stream, ...(filters && { filters }), get from() { return o.from?.() ?? 'all'; }, ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000 },
@@ -128,15 +132,15 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       await guard.prepare();
       await projection.prepare();
       await suspects.intents.look();
-      if (definition.onOutcome) await suspects.outcomes.look();
+      if (definition.onOutcome) await Promise.all([suspects.outcomes.look(), suspects.deadlines.look()]);
       await store.pruneInbox(deps.now() - inboxAge);
     },
     consumers() {
       const filters = intentsOf(service).map((intent) => intentPattern(intent.noun, intent.verb));
       return [
-        consumer('INTENTS', durables.intents, filters, intentWork(definition, around), { doubt: doubts('intents') }),
+        consumer('INTENTS', durables.intents, filters, intentWork(definition, around), { suspects: suspects.intents }),
         ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), { from: () => projection.from })] : []),
-        ...(deciding ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, deciding, around), { doubt: doubts('outcomes') })] : []),
+        ...(deciding ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, deciding, around), { suspects: suspects.outcomes })] : []),
       ];
     },
     async start() {
