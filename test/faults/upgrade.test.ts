@@ -92,6 +92,7 @@ describe.each([
   let lab: Lab;
   let services: NatsConnection;
   let knocks: ReturnType<typeof knocking>;
+  let stuck: string | undefined;
   let wishes: Awaited<ReturnType<typeof wishing>>;
 
   beforeAll(async () => {
@@ -121,10 +122,14 @@ describe.each([
   }
 
   it.each(order.map((program, round) => [program, round] as const))('%s', async (program, round) => {
+    if (stuck !== undefined) throw new Error(`${stuck} could not be replaced: nothing after it is looked at`);
+    stuck = program;
     expect(treeOf(lab, program)).toContain(old.dir);
     await upgrade(lab, program, old);
     await works(round);
     await sleep(between);
+    expect(knocks.wrong).toEqual([]);
+    stuck = undefined;
   }, 120_000);
 
   it('every program is of this tree now, and the commands of both versions know all of it', async () => {
