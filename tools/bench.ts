@@ -1,16 +1,32 @@
-// npm run bench -- NAME: runs test/bench/NAME.ts.
-import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { node, root } from './root.ts';
+// npm run bench -- NAME [--quick] [--json FILE]: runs test/bench/NAME/bench.ts, and says what came out.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import pico from 'picocolors';
+import { help, promised, readCommand, Usage } from './bench/command.ts';
+import { asJson, type Bench, table } from './bench/report.ts';
+import { root } from './root.ts';
 
-const [name, ...rest] = process.argv.slice(2);
-const names = globSync('test/bench/*.ts', { cwd: root }).map((file) => basename(file, '.ts'));
-const file = join(root, 'test/bench', `${name}.ts`);
-if (name === undefined || !/^[a-z0-9-]+$/.test(name) || !existsSync(file)) {
+const fileOf = (name: string): string => join(root, 'test/bench', name, 'bench.ts');
+const measured = Object.keys(promised).filter((name) => existsSync(fileOf(name)));
+
+async function main(): Promise<void> {
+  const command = readCommand(process.argv.slice(2), measured);
+  if (command === undefined) return console.log(help(measured));
+  const { name, quick, json } = command;
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  console.error(`bench ${name ?? '(no name)'}: not built yet in ${version}; there is ${names.length === 0 ? 'none' : names.join(', ')}`);
-  process.exitCode = 2;
-} else {
-  process.exitCode = spawnSync(node, [file, ...rest], { cwd: root, stdio: 'inherit' }).status ?? 1;
+  // Now, and not after minutes of measuring: whether it can be written.
+  if (json !== undefined) writeFileSync(json, '');
+  const { bench } = (await import(fileOf(name))) as { bench: Bench };
+  const report = await bench({ quick, say: (line) => process.stderr.write(`${line}\n`) });
+  console.log(table(report, pico));
+  const machine = { cores: cpus().length, processor: cpus()[0]?.model ?? 'unknown', kernel: release(), node: process.version };
+  if (json !== undefined) writeFileSync(json, asJson(report, { bench: name, quick, version, at: new Date().toISOString(), machine }));
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Usage ? error.message : error);
+  process.exitCode = error instanceof Usage ? 2 : 1;
 }

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '@osier/bus/bus';
+import { intentsOf } from '@osier/contracts/catalogue';
+import { headers } from '@osier/contracts/envelope';
+import { intentPattern } from '@osier/contracts/subjects';
+import { environmentOf, type Installation, installation, services, token } from './installation.ts';
+import type { RawOrders, Sample } from './raw-owner.ts';
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+/** An intent of those who run the platform, and its outcome. */
+async function wish(bus: Bus, subject: string, name: string, spec: unknown): Promise<void> {
+  const id = randomUUID();
+  const [, , domain, project] = subject.split('.');
+  await bus.publish(subject, encode({ name, spec }), { headers: { [headers.id]: id } });
+  for (const until = Date.now() + 20_000; Date.now() < until; await sleep(10)) {
+    const outcome = await bus.last('OUTCOMES', `osier.outcome.${domain}.${project}.${id}`);
+    if (outcome === undefined) continue;
+    const text = Buffer.from(outcome.data).toString();
+    if ((JSON.parse(text) as { result: string }).result !== 'accepted') throw new Error(`${subject}: ${text}`);
+    return;
+  }
+  throw new Error(`${subject} was not decided`);
+}
+
+/** An installation as it is: all four services, each with its SQLite database, and the HTTP door. */
+export async function osier(): Promise<Installation & { readonly api: string }> {
+  const place = await installation();
+  try {
+    await Promise.all(services.map((name) => place.start(name, `apps/${name}/src/main.ts`, environmentOf(place, name))));
+    const { env, readyFile } = environmentOf(place, 'api');
+    const tokens = join(place.dir, 'api/tokens.json');
+    writeFileSync(tokens, JSON.stringify({ tokens: [{ token, credential: 'bench' }] }), { mode: 0o600 });
+    await place.start('api', 'apps/api/src/main.ts', { env: { ...env, OSIER_TOKENS_FILE: tokens, OSIER_API_PORT: '0' }, readyFile });
+    await wish(place.bus, 'osier.intent._._._.domain.apply.setup', 'acme', {});
+    await wish(place.bus, 'osier.intent.acme._._.project.apply.setup', 'shop', {});
+    await wish(place.bus, 'osier.intent.acme.shop._.environment.apply.setup', 'staging', {});
+    await wish(place.bus, 'osier.intent._._._.node.apply.setup', 'node-1', { tunnelEndpoint: '192.0.2.11' });
+    await wish(place.bus, 'osier.intent.acme.shop.staging.network.apply.setup', 'main', { subnets: ['172.16.0.0/12'] });
+    return { ...place, api: (JSON.parse(readFileSync(readyFile, 'utf8')) as { url: string }).url };
+  } catch (error) {
+    await place.close();
+    throw error;
+  }
+}
+
+/** What Osier published last for an intent of this kind: the pattern for raw messages. */
+export async function samples(bus: Bus, noun: string): Promise<{ state: Sample; outcome: Sample }> {
+  const sample = async (stream: string, subject: string): Promise<Sample> => {
+    const message = await bus.last(stream, subject);
+    if (message === undefined) throw new Error(`${stream} has nothing on ${subject}`);
+    const others = Object.entries(message.headers).filter(([name]) => name.toLowerCase() !== headers.expectedLastSubjectSequence.toLowerCase());
+    return { subject: message.subject, headers: Object.fromEntries(others), text: Buffer.from(message.data).toString() };
+  };
+  return { state: await sample('CHANGES', `osier.state.acme.shop.staging.${noun}.*.*`), outcome: await sample('OUTCOMES', 'osier.outcome.acme.shop.*') };
+}
+
+/** The same server, streams, publisher and durable consumer, and in the place of the services a program that only stores (`raw-owner.ts`). */
+export async function raw(sample: { state: Sample; outcome: Sample }): Promise<Installation> {
+  const place = await installation();
+  try {
+    const durable = 'intents-policy';
+    const maxAckPending = 1_000;
+    await place.bus.ensureConsumer(durable, { stream: 'INTENTS', filters: intentsOf('policy').map(({ noun, verb }) => intentPattern(noun, verb)), ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending });
+    const readyFile = join(place.dir, 'raw.ready');
+    const orders: RawOrders = { ...place.login('policy'), durable, maxAckPending, readyFile, ...sample };
+    const file = join(place.dir, 'raw.json');
+    writeFileSync(file, JSON.stringify(orders), { mode: 0o600 });
+    await place.start('raw owner', 'test/bench/bus/raw-owner.ts', { args: [file], readyFile });
+    return place;
+  } catch (error) {
+    await place.close();
+    throw error;
+  }
+}
