@@ -1,5 +1,7 @@
-// How fast intents get through: a real nats-server, the real services with their SQLite databases, a publisher that is any NATS client;
-// beside the same server, streams, publisher and messages without Osier (`raw-owner.ts`), by turns, each turn on an installation of its own.
+// How fast intents get through: a real nats-server, the real services with their SQLite databases, a publisher that is any NATS client; beside a second server
+// with the same streams, publisher and messages without Osier (`raw-owner.ts`). Both are up all the time and take short turns, so that what else the machine
+// does meets both alike; a turn begins when whatever the one before left to do is done.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { median, quantile, spread } from '../../../tools/bench/figures.ts';
 import type { Bench, Figure } from '../../../tools/bench/report.ts';
 import { type Installation, type Publisher, token } from './installation.ts';
@@ -12,116 +14,139 @@ const inFlight = 256;
 /** Milliseconds between an outcome and the next intent, so that nothing is under way when it comes. */
 const pauseMs = 2;
 const plans = {
-  full: { pairs: 5, warm: 1_000, burst: 6_000, singly: 200, http: 100, networks: 300, endpoints: 1_000 },
-  quick: { pairs: 3, warm: 500, burst: 2_000, singly: 60, http: 40, networks: 100, endpoints: 300 },
+  full: { rounds: 20, warm: 3_000, burst: 1_500, singly: 30, http: 200, more: 5, networks: 60, endpoints: 400 },
+  quick: { rounds: 8, warm: 2_000, burst: 1_000, singly: 20, http: 60, more: 3, networks: 40, endpoints: 200 },
 };
 type Plan = (typeof plans)['full'];
 
-interface Measured { readonly perSecond: number; readonly latencies: readonly number[]; readonly cpu: Readonly<Record<string, number>> }
+/** One of the two that are compared; objects get numbers of their own. */
+interface Side { readonly place: Installation; readonly publisher: Publisher; next: number }
+interface Turn { readonly perSecond: number; readonly latencies: readonly number[]; readonly cpu: Readonly<Record<string, number>> }
 
-async function burst(publisher: Publisher, name: WishName, first: number, count: number): Promise<number> {
-  const { ms } = await publisher.tell({ do: 'burst', wish: wishes[name], first, count, inFlight });
+async function burst(side: Side, name: WishName, count: number): Promise<number> {
+  const first = side.next;
+  side.next += count;
+  const { ms } = await side.publisher.tell({ do: 'burst', wish: wishes[name], first, count, inFlight });
   return (count / ms) * 1_000;
 }
-
-/** What both sides do, by the same publisher: warm up, all at once, one at a time. */
-async function measure(place: Installation, publisher: Publisher, plan: Plan): Promise<Measured> {
-  await burst(publisher, 'policy', 0, plan.warm);
-  const before = place.cpu();
-  const perSecond = await burst(publisher, 'policy', 100_000, plan.burst);
-  const cpu = Object.fromEntries(Object.entries(place.cpu()).map(([program, seconds]) => [program, ((seconds - (before[program] ?? 0)) / plan.burst) * 1_000]));
-  const { latencies } = await publisher.tell({ do: 'singly', wish: wishes.policy, first: 200_000, count: plan.singly, pauseMs });
-  return { perSecond, latencies, cpu };
+async function singly(side: Side, name: WishName, count: number): Promise<readonly number[]> {
+  const first = side.next;
+  side.next += count;
+  return (await side.publisher.tell({ do: 'singly', wish: wishes[name], first, count, pauseMs })).latencies;
 }
 
-interface More { readonly http: readonly number[]; readonly network: number; readonly endpoint: number; readonly endpointSingly: readonly number[] }
+const total = (cpu: Readonly<Record<string, number>>): number => Object.values(cpu).reduce((a, b) => a + b, 0);
+/** Until its programs have next to nothing to do any more: copies and records that come after the outcomes. */
+async function quiet({ place }: Side): Promise<void> {
+  for (let [before, tries] = [total(place.cpu()), 0]; tries < 50; tries++) {
+    await sleep(100);
+    const now = total(place.cpu());
+    if (now - before <= 0.02) return;
+    before = now;
+  }
+}
+
+async function turn(side: Side, plan: Plan): Promise<Turn> {
+  const before = side.place.cpu();
+  const perSecond = await burst(side, 'policy', plan.burst);
+  await quiet(side);
+  const cpu = Object.fromEntries(Object.entries(side.place.cpu()).map(([program, seconds]) => [program, ((seconds - (before[program] ?? 0)) / plan.burst) * 1_000]));
+  return { perSecond, cpu, latencies: await singly(side, 'policy', plan.singly) };
+}
+
+interface More { readonly http: readonly number[]; readonly endpointSingly: readonly number[]; readonly endpoint: readonly number[]; readonly network: readonly number[] }
 
 /** What Osier does besides, held to no target. */
-async function measureMore(publisher: Publisher, api: string, plan: Plan): Promise<More> {
+async function measureMore(side: Side, api: string, plan: Plan): Promise<More> {
   const body = JSON.stringify((JSON.parse(bodyOf(wishes.policy.body, 0)) as { spec: unknown }).spec);
   const url = `${api}/v1/domains/acme/projects/shop/environments/staging/policies`;
-  const http = await publisher.tell({ do: 'http', url, token, body, first: 300_000, count: plan.http, pauseMs });
-  await burst(publisher, 'endpoint', 0, 100);
-  const endpoint = await burst(publisher, 'endpoint', 1_000, plan.endpoints);
-  const singly = await publisher.tell({ do: 'singly', wish: wishes.endpoint, first: 100_000, count: plan.http, pauseMs });
-  return { http: http.latencies, endpoint, endpointSingly: singly.latencies, network: await burst(publisher, 'network', 0, plan.networks) };
+  const first = side.next;
+  side.next += plan.http;
+  const { latencies: http } = await side.publisher.tell({ do: 'http', url, token, body, first, count: plan.http, pauseMs });
+  const [endpoint, network]: [number[], number[]] = [[], []];
+  for (let time = 0; time < plan.more; time++) {
+    endpoint.push(await burst(side, 'endpoint', plan.endpoints));
+    await quiet(side);
+  }
+  const endpointSingly = await singly(side, 'endpoint', plan.http);
+  for (let time = 0; time < plan.more; time++) {
+    network.push(await burst(side, 'network', plan.networks));
+    await quiet(side);
+  }
+  return { http, endpoint, endpointSingly, network };
 }
 
-async function osierTurn(plan: Plan): Promise<Measured & { more: More; sample: { state: Sample; outcome: Sample } }> {
-  const place = await osier();
-  try {
-    const publisher = await place.publisher();
-    const measured = await measure(place, publisher, plan);
-    const sample = await samples(place.bus, 'policy');
-    return { ...measured, sample, more: await measureMore(publisher, place.api, plan) };
-  } finally {
-    await place.close();
+async function compare(ours: Side, theirs: Side, plan: Plan, say: (line: string) => void): Promise<readonly (readonly [Turn, Turn])[]> {
+  await burst(theirs, 'policy', plan.warm);
+  await quiet(theirs);
+  const rounds: (readonly [Turn, Turn])[] = [];
+  for (let round = 0; round < plan.rounds; round++) {
+    // Whoever is first in one round is second in the next.
+    const sides = round % 2 === 0 ? [theirs, ours] : [ours, theirs];
+    const turns = new Map<Side, Turn>();
+    for (const side of sides) turns.set(side, await turn(side, plan));
+    const [a, b] = [turns.get(ours) as Turn, turns.get(theirs) as Turn];
+    rounds.push([a, b]);
+    say(`  ${round + 1} of ${plan.rounds}: ${a.perSecond.toFixed(0)} intents/s, raw ${b.perSecond.toFixed(0)}`);
   }
+  return rounds;
 }
-async function rawTurn(sample: { state: Sample; outcome: Sample }, plan: Plan): Promise<Measured> {
-  const place = await raw(sample);
-  try {
-    return await measure(place, await place.publisher(), plan);
-  } finally {
-    await place.close();
-  }
-}
-
-/** A message of each kind, from a turn that is not counted: what raw publishes is what Osier publishes. */
-async function look(plan: Plan): Promise<{ state: Sample; outcome: Sample }> {
-  const place = await osier();
-  try {
-    await burst(await place.publisher(), 'policy', 0, plan.warm);
-    return await samples(place.bus, 'policy');
-  } finally {
-    await place.close();
-  }
-}
-
-const bytes = ({ text, headers }: Sample): number => Buffer.byteLength(text) + Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
-const all = (turns: readonly Measured[]): number[] => turns.flatMap(({ latencies }) => latencies);
 
 export const bench: Bench = async ({ quick, say }) => {
   const plan = quick ? plans.quick : plans.full;
-  say(`bench bus: ${plan.pairs} pairs of turns, ${plan.burst} intents each, a few minutes`);
-  const sample = await look(plan);
-  const [ours, theirs]: [(Measured & { more: More })[], Measured[]] = [[], []];
-  for (let pair = 1; pair <= plan.pairs; pair++) {
-    // Whoever is first in one pair is second in the next.
-    const turns = [async () => theirs.push(await rawTurn(sample, plan)), async () => ours.push(await osierTurn(plan))];
-    for (const turn of pair % 2 === 1 ? turns : turns.reverse()) await turn();
-    const [a, b] = [ours.at(-1), theirs.at(-1)];
-    say(`  ${pair} of ${plan.pairs}: ${a?.perSecond.toFixed(0)} intents/s, raw ${b?.perSecond.toFixed(0)}`);
+  const open: Installation[] = [];
+  const keep = <I extends Installation>(place: I): I => {
+    open.push(place);
+    return place;
+  };
+  const side = async (place: Installation): Promise<Side> => ({ place, publisher: await place.publisher(), next: 0 });
+  try {
+    say(`bench bus: ${plan.rounds} rounds of ${plan.burst} intents each with Osier and without, a few minutes`);
+    const home = keep(await osier());
+    const ours = await side(home);
+    await burst(ours, 'policy', plan.warm);
+    await quiet(ours);
+    const sample = await samples(home.bus, 'policy');
+    const theirs = await side(keep(await raw(sample)));
+    const rounds = await compare(ours, theirs, plan, say);
+    const more = await measureMore(ours, home.api, plan);
+    return { title: 'bus: intents through the bus and a service', columns: ['Osier', 'raw'], figures: figures(rounds, more), facts: facts(rounds, sample, plan) };
+  } finally {
+    for (const place of open) await place.close();
   }
-  return { title: 'bus: intents through the bus and a service', columns: ['Osier', 'raw'], figures: figures(ours, theirs), facts: facts(ours, theirs, sample, plan) };
 };
 
-function figures(ours: readonly (Measured & { more: More })[], theirs: readonly Measured[]): Figure[] {
-  const ratios = ours.map(({ perSecond }, pair) => perSecond / (theirs[pair] as Measured).perSecond);
-  const of = (pick: (more: More) => readonly number[]): number[] => ours.flatMap(({ more }) => pick(more));
+function figures(rounds: readonly (readonly [Turn, Turn])[], more: More): Figure[] {
+  const ratios = rounds.map(([ours, theirs]) => ours.perSecond / theirs.perSecond);
+  const [ours, theirs] = [rounds.map(([a]) => a), rounds.map(([, b]) => b)];
+  const rates = ours.map((one) => one.perSecond);
+  const cpu = (turns: readonly Turn[]): number => median(turns.map((one) => total(one.cpu)));
   const latency = (name: string, values: readonly number[], q: number): Figure => ({ name, unit: 'ms', value: quantile(values, q) });
-  const [single, rawSingle] = [all(ours), all(theirs)];
-  const rate = (pick: (more: More) => number): Pick<Figure, 'unit' | 'value' | 'spread'> => ({ unit: 'intents/s', value: median(ours.map(({ more }) => pick(more))), spread: spread(ours.map(({ more }) => pick(more))) });
+  const [single, rawSingle] = [ours.flatMap((one) => one.latencies), theirs.flatMap((one) => one.latencies)];
+  const rate = (name: string, values: readonly number[]): Figure => ({ name, unit: 'intents/s', value: median(values), spread: spread(values) });
   return [
     { name: 'batched intents, ratio to raw JetStream', unit: '', value: median(ratios), spread: spread(ratios), target: { value: 0.5, better: 'higher' } },
-    { name: 'batched intents, policy.apply', unit: 'intents/s', value: median(ours.map((o) => o.perSecond)), beside: median(theirs.map((t) => t.perSecond)), spread: spread(ours.map((o) => o.perSecond)) },
+    { ...rate('batched intents, policy.apply', rates), beside: median(theirs.map((one) => one.perSecond)) },
+    { name: 'processor time of all programs', unit: 'ms/intent', value: cpu(ours), beside: cpu(theirs) },
     { ...latency('p50 intent to outcome, unloaded', single, 0.5), beside: quantile(rawSingle, 0.5) },
     { ...latency('p99 intent to outcome, unloaded', single, 0.99), beside: quantile(rawSingle, 0.99), target: { value: 15, better: 'lower' } },
-    latency('p50 PUT to 200, unloaded', of((more) => more.http), 0.5),
-    latency('p99 PUT to 200, unloaded', of((more) => more.http), 0.99),
-    { name: 'batched intents, endpoint.apply (asks ipam)', ...rate((more) => more.endpoint) },
-    latency('p50 endpoint.apply to outcome, unloaded', of((more) => more.endpointSingly), 0.5),
-    latency('p99 endpoint.apply to outcome, unloaded', of((more) => more.endpointSingly), 0.99),
-    { name: 'batched intents, network.apply', ...rate((more) => more.network) },
+    latency('p50 PUT to 200, unloaded', more.http, 0.5),
+    latency('p99 PUT to 200, unloaded', more.http, 0.99),
+    rate('batched intents, endpoint.apply (asks ipam)', more.endpoint),
+    latency('p50 endpoint.apply to outcome, unloaded', more.endpointSingly, 0.5),
+    latency('p99 endpoint.apply to outcome, unloaded', more.endpointSingly, 0.99),
+    rate('batched intents, network.apply', more.network),
   ];
 }
 
-function facts(ours: readonly Measured[], theirs: readonly Measured[], { state, outcome }: { state: Sample; outcome: Sample }, plan: Plan): string[] {
-  const cpu = (turns: readonly Measured[]): string => Object.keys(turns[0]?.cpu ?? {}).map((program) => [program, median(turns.map((t) => t.cpu[program] ?? 0))] as const)
+const bytes = ({ text, headers }: Sample): number => Buffer.byteLength(text) + Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+
+function facts(rounds: readonly (readonly [Turn, Turn])[], { state, outcome }: { state: Sample; outcome: Sample }, plan: Plan): string[] {
+  const cpu = (turns: readonly Turn[]): string => Object.keys(turns[0]?.cpu ?? {}).map((program) => [program, median(turns.map((t) => t.cpu[program] ?? 0))] as const)
     .filter(([, seconds]) => seconds >= 0.005).map(([program, seconds]) => `${program} ${seconds.toFixed(2)}`).join(', ');
   return [
-    `${plan.pairs} pairs of turns by turns, each ${plan.burst} intents with ${inFlight} acknowledgements awaited at a time, then ${plan.singly} one at a time; medians, spread over the pairs.`,
-    `One policy.apply: intent ${bodyOf(wishes.policy.body, 0).length} bytes and headers; with headers, state ${bytes(state)} and outcome ${bytes(outcome)} bytes.`,
-    `Processor seconds for 1,000 intents: Osier: ${cpu(ours)}. Raw: ${cpu(theirs)}.`,
+    `${plan.rounds} rounds by turns, each ${plan.burst} intents with ${inFlight} acknowledgements awaited at a time, then ${plan.singly} one at a time; medians, spread over the rounds.`,
+    `Messages: intent ${bodyOf(wishes.policy.body, 0).length} bytes of body; with headers, state ${bytes(state)} and outcome ${bytes(outcome)} bytes.`,
+    `Processor seconds for 1,000 intents: Osier: ${cpu(rounds.map(([a]) => a))}. Raw: ${cpu(rounds.map(([, b]) => b))}.`,
   ];
 }

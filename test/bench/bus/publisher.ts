@@ -17,7 +17,7 @@ let nats: NatsConnection;
 const waiting = new Map<string, (accepted: boolean) => void>();
 
 async function enter({ url, user, password }: Extract<Order, { do: 'enter' }>): Promise<void> {
-  nats = await connect({ servers: url, user, pass: password, name: 'publisher', reconnect: false });
+  nats = await connect({ servers: url, user, pass: password, name: 'publisher', reconnect: false, noAsyncTraces: true });
   nats.subscribe(`osier.outcome.${domain}.>`, { callback: (_, message) => heard(message) });
   await nats.flush();
 }

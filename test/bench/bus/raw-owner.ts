@@ -1,6 +1,7 @@
 // What a service does for NATS, and nothing else: for each intent from the durable consumer it publishes one message of a state's size, guarded by its subject's
 // last sequence, and one of an outcome's size, both at once, and acknowledges the intent when both are stored. No database, no decision, no reading of the body.
-// With the client's own JetStream library: a pull that is kept open for as many as the consumer lets out, acknowledgements of many publications in flight.
+// With the client's own JetStream library: a pull that is kept open for as many as the consumer lets out, acknowledgements of many publications in flight, no
+// stack traces kept for requests (`noAsyncTraces`).
 import { readFileSync, writeFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import { connect, headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node';
@@ -13,7 +14,7 @@ export interface RawOrders {
 }
 
 const orders = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as RawOrders;
-const nats = await connect({ servers: orders.url, user: orders.user, pass: orders.password, name: 'raw owner', reconnect: false });
+const nats = await connect({ servers: orders.url, user: orders.user, pass: orders.password, name: 'raw owner', reconnect: false, noAsyncTraces: true });
 const stream = jetstream(nats);
 
 /** The sample's subject with another id; ids of both have the same length. */

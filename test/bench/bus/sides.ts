@@ -5,10 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '@osier/bus/bus';
 import { intentsOf } from '@osier/contracts/catalogue';
 import { headers } from '@osier/contracts/envelope';
-import { intentPattern } from '@osier/contracts/subjects';
+import type { Kind } from '@osier/contracts/kinds';
+import { intentPattern, statePattern } from '@osier/contracts/subjects';
 import { environmentOf, type Installation, installation, services, token } from './installation.ts';
 import type { RawOrders, Sample } from './raw-owner.ts';
+import type { ReaderOrders } from './raw-reader.ts';
 
+/** As the services have it. */
+const maxAckPending = 1_000;
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 /** An intent of those who run the platform, and its outcome. */
@@ -58,18 +62,26 @@ export async function samples(bus: Bus, noun: string): Promise<{ state: Sample; 
   return { state: await sample('CHANGES', `osier.state.acme.shop.staging.${noun}.*.*`), outcome: await sample('OUTCOMES', 'osier.outcome.acme.shop.*') };
 }
 
-/** The same server, streams, publisher and durable consumer, and in the place of the services a program that only stores (`raw-owner.ts`). */
+/**
+ * The same server, streams, publisher and durable consumers; in the place of the services are programs that only store and read: one takes intents and publishes
+ * a state and an outcome for each (`raw-owner.ts`), one reads the states and the outcomes that other services read (`raw-reader.ts`).
+ */
 export async function raw(sample: { state: Sample; outcome: Sample }): Promise<Installation> {
   const place = await installation();
   try {
-    const durable = 'intents-policy';
-    const maxAckPending = 1_000;
-    await place.bus.ensureConsumer(durable, { stream: 'INTENTS', filters: intentsOf('policy').map(({ noun, verb }) => intentPattern(noun, verb)), ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending });
-    const readyFile = join(place.dir, 'raw.ready');
-    const orders: RawOrders = { ...place.login('policy'), durable, maxAckPending, readyFile, ...sample };
-    const file = join(place.dir, 'raw.json');
-    writeFileSync(file, JSON.stringify(orders), { mode: 0o600 });
-    await place.start('raw owner', 'test/bench/bus/raw-owner.ts', { args: [file], readyFile });
+    const filters = intentsOf('policy').map(({ noun, verb }) => intentPattern(noun, verb));
+    const declare = (durable: string, stream: string, these?: readonly string[]) =>
+      place.bus.ensureConsumer(durable, { stream, ...(these && { filters: these }), ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending });
+    await declare('intents-policy', 'INTENTS', filters);
+    await declare('known-tenant', 'STATE', ['network', 'policy'].map((noun) => statePattern({ noun: noun as Kind })));
+    await declare('outcomes-topology', 'OUTCOMES');
+    const start = async (name: string, orders: (common: { readyFile: string; maxAckPending: number }) => RawOrders | ReaderOrders): Promise<void> => {
+      const [file, readyFile] = [join(place.dir, `${name}.json`), join(place.dir, `${name}.ready`)];
+      writeFileSync(file, JSON.stringify(orders({ readyFile, maxAckPending })), { mode: 0o600 });
+      await place.start(name, `test/bench/bus/${name}.ts`, { args: [file], readyFile });
+    };
+    await start('raw-owner', (common) => ({ ...place.login('policy'), ...common, durable: 'intents-policy', ...sample }));
+    await start('raw-reader', (common) => ({ ...place.login('tenant'), ...common, consumers: [['STATE', 'known-tenant'], ['OUTCOMES', 'outcomes-topology']] }));
     return place;
   } catch (error) {
     await place.close();
