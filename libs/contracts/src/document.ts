@@ -38,8 +38,12 @@ export interface Document<K extends Kind = Kind> extends Scope {
 }
 export type AnyDocument = { [K in Kind]: Document<K> }[Kind];
 
+const documentSchemas = new Map<Kind, z.ZodObject>();
+/** One object for each kind, since zod compiles each object anew when it first parses. */
 export function documentSchema<K extends Kind>(kind: K): z.ZodObject {
-  return z.object({ kind: z.literal(kind), ...common, spec: kinds[kind].spec, status: kinds[kind].status });
+  const made = documentSchemas.get(kind) ?? z.object({ kind: z.literal(kind), ...common, spec: kinds[kind].spec, status: kinds[kind].status });
+  documentSchemas.set(kind, made);
+  return made;
 }
 
 /** `acme/shop/staging/frontend`: how people name an object (OpenContrail: fq_name). */
