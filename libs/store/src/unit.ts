@@ -11,6 +11,8 @@ const keyOf = (document: { kind: Kind; id: string }): string => `${document.kind
 class Overlay implements Reader {
   readonly #source: DocumentSource;
   readonly #fresh = new Map<string, AnyDocument>();
+  /** Those of `#fresh` that have a name, by it. */
+  readonly #freshNames = new Map<string, AnyDocument>();
   readonly #read = new Map<string, { document: AnyDocument; revision: number } | undefined>();
   readonly #names = new Map<string, AnyDocument | undefined>();
 
@@ -19,7 +21,12 @@ class Overlay implements Reader {
   }
 
   lay(document: AnyDocument): void {
-    this.#fresh.set(keyOf(document), document);
+    const key = keyOf(document);
+    const before = this.#fresh.get(key);
+    const [name, nameBefore] = [nameKey(document), before && nameKey(before)];
+    if (nameBefore !== undefined && this.#freshNames.get(nameBefore) === before) this.#freshNames.delete(nameBefore);
+    if (name !== undefined) this.#freshNames.set(name, document);
+    this.#fresh.set(key, document);
   }
 
   /** Tombstones too. */
@@ -40,7 +47,8 @@ class Overlay implements Reader {
 
   async byName<K extends Kind>(kind: K, scope: Scope, name: string) {
     const key = nameKeyOf(kind, scope, name);
-    for (const document of this.#fresh.values()) if (nameKey(document) === key) return as<K>(document);
+    const fresh = this.#freshNames.get(key);
+    if (fresh) return as<K>(fresh);
     if (!this.#names.has(key)) this.#names.set(key, await this.#source.byName(kind, scope, name));
     const document = this.#names.get(key);
     return document && !this.#fresh.has(keyOf(document)) ? as<K>(document) : undefined;
