@@ -1,3 +1,4 @@
+import { sql as raw } from 'kysely';
 import type { AnyDocument } from '@osier/contracts/document';
 import type { ChildIntent } from '@osier/domain/decision';
 import type { OutboxEntry } from '../source.ts';
@@ -31,14 +32,29 @@ export async function readOutbox(sql: Sql, limit: number): Promise<Outgoing[]> {
   });
 }
 
+/** Rows of one statement. */
+const atOnce = 500;
+
+/**
+ * Two statements for many rows, since each row by itself costs more than all else that is done with it. The columns of VALUES have the same names in all databases;
+ * PostgreSQL takes them for texts, and SQLite finds nothing by an index that is compared with a cast within VALUES.
+ */
 export async function recordPublished(sql: Sql, items: readonly { item: Outgoing; revision: number }[]): Promise<void> {
-  for (const { item, revision } of items) {
-    if (item.type !== 'state') continue;
-    const { id, version } = item.document;
-    await sql.updateTable('history').set({ revision }).where('id', '=', id).where('version', '=', version).execute();
-    await sql.updateTable('entities').set({ published_revision: revision }).where('id', '=', id).where('published_revision', '<', revision).execute();
+  for (let i = 0; i < items.length; i += atOnce) {
+    const chunk = items.slice(i, i + atOnce);
+    const states = chunk.flatMap(({ item, revision }) => (item.type === 'state' ? [{ id: item.document.id, version: item.document.version, revision }] : []));
+    if (states.length > 0) await recordRevisions(sql, states);
+    await sql.deleteFrom('outbox').where('row', 'in', chunk.map(({ item }) => item.row)).execute();
   }
-  await sql.deleteFrom('outbox').where('row', 'in', items.map(({ item }) => item.row)).execute();
+}
+
+async function recordRevisions(sql: Sql, states: readonly { id: string; version: number; revision: number }[]): Promise<void> {
+  const versions = raw.join(states.map((s) => raw`(${s.id}, ${s.version}, ${s.revision})`));
+  await raw`update history set revision = cast(v.column3 as bigint) from (values ${versions}) as v where history.id = v.column1 and history.version = cast(v.column2 as integer)`.execute(sql);
+  const highest = new Map<string, number>();
+  for (const { id, revision } of states) highest.set(id, Math.max(revision, highest.get(id) ?? 0));
+  const entities = raw.join([...highest].map(([id, revision]) => raw`(${id}, ${revision})`));
+  await raw`update entities set published_revision = cast(v.column2 as bigint) from (values ${entities}) as v where entities.id = v.column1 and entities.published_revision < cast(v.column2 as bigint)`.execute(sql);
 }
 
 /** In the order in which they were first published; what else waits goes after them, since outcomes name their revisions. */
