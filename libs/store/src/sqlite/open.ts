@@ -1,9 +1,10 @@
 import { Migrator } from '@mikro-orm/migrations';
-import { MikroORM, NodeSqliteDialect, SqliteDriver } from '@mikro-orm/sql';
+import { MikroORM, SqliteDriver } from '@mikro-orm/sql';
 import { migrate } from '../schema.ts';
 import { sqlStore } from '../sql/store.ts';
 import { defineTables } from '../sql/tables.ts';
 import type { Store } from '../store.ts';
+import { CachingSqliteDialect } from './dialect.ts';
 import { Initial } from './migrations/0001-initial.ts';
 import { Holds } from './migrations/0002-holds.ts';
 
@@ -21,7 +22,7 @@ export async function openSqlite(options: { file: string; now?: () => number }):
   const orm = await MikroORM.init({
     driver: SqliteDriver,
     dbName: options.file,
-    driverOptions: new NodeSqliteDialect(options.file),
+    driverOptions: new CachingSqliteDialect(options.file),
     entities: tables,
     extensions: [Migrator],
     migrations: { migrationsList: migrations, snapshot: false, allOrNothing: true, silent: true },
