@@ -150,6 +150,28 @@ describe('a relay', () => {
     expect((await published(bus, 'OUTCOMES')).map((m) => [m.body['intentId'], m.body['revision']])).toEqual([['a', 1], ['b', 2]]);
   });
 
+  it('records a round at once, and where the outcomes fail, the changes that were published before', async () => {
+    const bus = memoryBroker().connect('test');
+    await bus.ensureStreams();
+    const store = memoryStore();
+    const recorded: string[][] = [];
+    const watched: Store = { ...store, published: (items, marks) => {
+      recorded.push(items.map(({ item }) => item.type));
+      return store.published(items, marks);
+    } };
+    await wish(store, 'a', 1);
+    await relayOnce({ bus, store: watched, around });
+    await wish(store, 'b', 2);
+    let publishes = 0;
+    const failing = new Proxy(bus, {
+      get: (object, name) => (name === 'publish' && ++publishes === 2 ? async () => { throw new Error('away'); } : Reflect.get(object, name) as unknown),
+    });
+    await expect(relayOnce({ bus: failing, store: watched, around })).rejects.toThrow('away');
+    expect(recorded).toEqual([['state', 'outcome'], ['state']]);
+    await drain(bus, store);
+    expect((await published(bus, 'OUTCOMES')).map((m) => [m.body['intentId'], m.body['revision']])).toEqual([['a', 1], ['b', 2]]);
+  });
+
   it('tells of each change once it is recorded, in order for each entity', async () => {
     const bus = memoryBroker().connect('test');
     await bus.ensureStreams();

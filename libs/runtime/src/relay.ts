@@ -11,7 +11,8 @@ const only = <T extends Outgoing['type']>(items: readonly Outgoing[], type: T) =
 export const maxRevisionMark = 'max-revision';
 /** The last own message, as JSON: what a stream that was set back does not have. */
 export const witnessMark = 'witness';
-const rowsAtOnce = 256;
+/** Read and published at a time: the changes and outcomes of a batch of intents, whose batch is as large as it is for the same reason. */
+const rowsAtOnce = 512;
 /** Milliseconds. */
 const retry = { first: 100, longest: 2_000 };
 const lookAnyway = 1_000;
@@ -22,7 +23,7 @@ export interface RelayDeps {
   readonly around: Pick<Surroundings, 'service' | 'log' | 'now'>;
   /** Whether the streams are those that the database published to; nothing goes out otherwise. */
   readonly trusted?: () => boolean;
-  readonly onPublished?: (document: AnyDocument, revision: number) => void | Promise<void>;
+  readonly onPublished?: ((document: AnyDocument, revision: number) => void | Promise<void>) | undefined;
 }
 
 /**
@@ -87,27 +88,49 @@ export class Relay {
   }
 }
 
-/** One round; returns how many rows it has published. Throws what kept it from publishing all, after recording what it did. */
-export async function relayOnce({ bus, store, around, onPublished }: RelayDeps): Promise<number> {
+/**
+ * One round; returns how many rows it has published. Throws what kept it from publishing all, after recording what it did. That is recorded at once, since it waits for
+ * the disk; only where somebody is told of changes, they are recorded first: who comes up meanwhile reads of them, or is told.
+ */
+export async function relayOnce(deps: RelayDeps): Promise<number> {
+  const { bus, store, around, onPublished } = deps;
   const items = await store.outgoing(rowsAtOnce);
   if (items.length === 0) return 0;
-  const states = only(items, 'state');
-  const { revisions, done, failure } = await publishStates(states, (item, after) => publishState(bus, around.service, item, after));
-  if (done.length > 0) await store.published(done, await highest(store, done.reduce((a, b) => (b.revision > a.revision ? b : a))));
+  const { revisions, done, failure } = await publishStates(only(items, 'state'), (item, after) => publishState(bus, around.service, item, after));
+  const recordFirst = failure !== undefined || onPublished !== undefined;
+  if (recordFirst) await record(store, done, []);
   for (const { item, revision } of done) await onPublished?.(item.document, revision);
   // What is missing is what the guard is to look for: it makes the streams anew.
   if (failure instanceof PublishedIsGone) await store.setMark(witnessMark, JSON.stringify(failure.witness));
-  if (failure) throw failure;
+  if (failure !== undefined) throw failure;
 
-  const intents = only(items, 'intent');
-  await Promise.all(intents.map((item) => publishIntent(bus, around.service, item.child, around.now(), item.traceparent)));
-  const outcomes = only(items, 'outcome');
-  await Promise.all(outcomes.map((item) => {
-    const latest = new Map([...item.revisions].map(([id, revision]) => [id, Math.max(revision, revisions.get(id) ?? 0)]));
-    return publishOutcome(bus, around.service, item, latest);
-  }));
-  await store.published([...intents, ...outcomes].map((item) => ({ item, revision: 0 })));
+  const rest = await publishRest(deps, items, revisions);
+  await record(store, recordFirst ? [] : done, rest.done);
+  if (rest.failure !== undefined) throw rest.failure;
   return items.length;
+}
+
+async function record(store: Store, states: readonly { item: Of<'state'>; revision: number }[], others: readonly Outgoing[]): Promise<void> {
+  const items = [...states, ...others.map((item) => ({ item, revision: 0 }))];
+  const marks = states.length > 0 ? await highest(store, states.reduce((a, b) => (b.revision > a.revision ? b : a))) : undefined;
+  if (items.length > 0) await store.published(items, marks);
+}
+
+/** Child intents, then outcomes, which say at which revisions their changes are. */
+async function publishRest({ bus, around }: RelayDeps, items: readonly Outgoing[], revisions: ReadonlyMap<string, number>): Promise<{ done: readonly Outgoing[]; failure: unknown }> {
+  const intents = only(items, 'intent');
+  const outcomes = only(items, 'outcome');
+  try {
+    await Promise.all(intents.map((item) => publishIntent(bus, around.service, item.child, around.now(), item.traceparent)));
+    await Promise.all(outcomes.map((item) => {
+      const latest = new Map([...item.revisions].map(([id, revision]) => [id, Math.max(revision, revisions.get(id) ?? 0)]));
+      return publishOutcome(bus, around.service, item, latest);
+    }));
+    return { done: [...intents, ...outcomes], failure: undefined };
+  } catch (failure) {
+    // Published again, they are the same intents and no second outcomes.
+    return { done: [], failure };
+  }
 }
 
 /** In order, but without waiting for each: the connection keeps the order. Versions of one entity go one after another. */

@@ -63,8 +63,8 @@ export interface Service {
   idle(): Promise<boolean>;
 }
 
-/** Intents in one transaction. */
-const batchSize = 64;
+/** Intents in one transaction: as many as have come meanwhile, and no more than this. It costs a write to the disk, so that the more there are behind, the less each costs. */
+const batchSize = 256;
 /** Milliseconds. */
 const every = { deadlines: 1_000, streams: 1_000 };
 const inboxAge = 60 * 24 * 60 * 60 * 1000;
@@ -81,7 +81,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const timers: NodeJS.Timeout[] = [];
 
   const guard = new StreamGuard({ bus, store, around, projection });
-  const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, onPublished: (document, revision) => companion?.onOwnChange?.(document, revision) });
+  const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, onPublished: deps.companion && ((document, revision) => companion?.onOwnChange?.(document, revision)) });
   const catchUp = () => projection.catchUp();
   const batches = <T>(work: Work<T>, suspected?: Suspects<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, suspects: suspected });
   const deciding: Deciding | undefined = definition.onOutcome && { onOutcome: definition.onOutcome, decide: decideWith(definition) };
