@@ -119,7 +119,7 @@ export class Agents {
     const subject = interestSubject(node.id);
     try {
       const { sequence } = await bus.publish(subject, new TextEncoder().encode(JSON.stringify(interest)), { expectedLastSubjectSequence: told?.revision ?? 0, headers: { 'content-type': 'application/json' } });
-      view.apply(subject, sequence, interest);
+      view.apply(subject, sequence, () => interest);
       this.#answeredAt.set(node.name, now());
     } catch (error) {
       if (error instanceof WrongLastSequence) await this.#reread(subject);
@@ -128,7 +128,7 @@ export class Agents {
   }
   async #reread(subject: string): Promise<void> {
     const last = await this.#deps.bus.last('CHANGES', subject);
-    if (last) this.#deps.view.apply(subject, last.sequence, interestSchema.parse(json(last)));
+    if (last) this.#deps.view.apply(subject, last.sequence, () => json(last));
     // Lost with the stream: the next one is its first.
     else this.#deps.view.untold(subject);
   }

@@ -40,7 +40,7 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
   let waited = false;
   let wake = (): void => undefined;
 
-  const take = (subject: string, revision: number, body: unknown): void => {
+  const take = (subject: string, revision: number, body: () => unknown): void => {
     const { touched: name, departed } = view.apply(subject, revision, body);
     if (name !== undefined) {
       dirty.add(name);
@@ -48,12 +48,13 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
       else if (parseStateSubject(subject)?.noun === 'node') removed.add(name);
     }
     departures ||= departed;
-    wake();
+    // Most changes concern no node by themselves: policies, leases, what is below them.
+    if (name !== undefined || departed) wake();
   };
   const followings = [
     follow(bus, log, { stream: 'STATE', from: 'all' }, (message) => {
       try {
-        take(message.subject, message.sequence, json(message));
+        take(message.subject, message.sequence, () => json(message));
       } finally {
         view.reach(message.sequence);
       }
@@ -130,7 +131,9 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
         waited = true;
         log.warn({}, 'the streams are not known to be whole: no node is told anything until every service has published its part; the nodes enforce what they have');
       }
-      await Promise.race([woken, sleep(timing.retry, undefined, { signal: stopping.signal }).catch(() => undefined)]);
+      const tired = setTimeout(wake, timing.retry);
+      await woken;
+      clearTimeout(tired);
     }
   };
   /** Nobody is told anything from a half-read state. */
@@ -155,7 +158,7 @@ export async function startCoordinator({ bus, log, now, publishIntent, whole = (
   return {
     queries: { 'topology.enforcement': enforcementQuery(queryDeps), 'topology.nodes': nodesQuery(queryDeps) },
     onOwnChange: (document, revision) => {
-      if (complete) take(documentSubject(document), revision, document);
+      if (complete) take(documentSubject(document), revision, () => document);
     },
     stop: async () => {
       stopping.abort();

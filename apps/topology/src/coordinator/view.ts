@@ -1,5 +1,6 @@
 import { type Interest, interestSchema } from '@osier/contracts/coordination';
 import type { AnyDocument, Document, Scope } from '@osier/contracts/document';
+import type { Kind } from '@osier/contracts/kinds';
 import { barrierSubject, parseStateSubject } from '@osier/contracts/subjects';
 import type { Departed } from '@osier/domain/topology/quarantine';
 import type { NetworkRef } from '@osier/domain/topology/interest';
@@ -9,6 +10,9 @@ interface EndpointRow extends Scope { readonly id: string; readonly node: string
 /** The name of the node for which it may matter, and whether an address may be free now. */
 interface Effect { readonly touched?: string; readonly departed: boolean }
 export interface DepartedEndpoint extends Departed, Scope {}
+
+/** Kinds whose documents are looked into; of the others only the revision counts. */
+const readable: ReadonlySet<string> = new Set<Kind>(['node', 'endpoint', 'lease']);
 
 /**
  * What the coordinator needs of the state, kept from STATE itself, so that it is the same after any restart: which node has endpoints in which
@@ -31,19 +35,20 @@ export class View {
   sequence = 0;
   readonly #waiting = new Set<{ readonly sequence: number; readonly done: () => void }>();
 
-  /** Applies what is newer than what is known. */
-  apply(subject: string, revision: number, body: unknown): Effect {
+  /** Applies what is newer than what is known. `body` is asked for only where something in it counts. */
+  apply(subject: string, revision: number, body: () => unknown): Effect {
     const nothing: Effect = { departed: false };
     const parsed = parseStateSubject(subject);
     if (!parsed || subject === barrierSubject) return nothing;
     if ((this.revisions.get(subject) ?? 0) >= revision) return nothing;
     this.revisions.set(subject, revision);
     if (parsed.noun === 'interest') {
-      const interest = interestSchema.parse(body);
+      const interest = interestSchema.parse(body());
       this.told.set(parsed.id, { interest, revision });
       return { touched: interest.node, departed: false };
     }
-    const document = body as AnyDocument;
+    if (!readable.has(parsed.noun)) return nothing;
+    const document = body() as AnyDocument;
     if (document.kind === 'node') return this.#node(document, revision);
     if (document.kind === 'endpoint') return this.#endpoint(document, revision);
     if (document.kind === 'lease') {
