@@ -73,13 +73,13 @@ async function hand(batch: readonly Delivery[], onBatch: Options['onBatch']): Pr
   if (batch.length === 0) return;
   const answered = new Set<number>();
   const watched = batch.map((delivery, index): Delivery => {
-    const { stream, subject, sequence, data, headers, storedAt, deliveries } = delivery;
+    const { stream, subject, sequence, data, storedAt, deliveries } = delivery;
     const answer = <A extends unknown[]>(how: (...args: A) => void) => (...args: A): void => {
       answered.add(index);
       how(...args);
     };
     return {
-      stream, subject, sequence, data, headers, storedAt, deliveries,
+      stream, subject, sequence, data, storedAt, deliveries, get headers() { return delivery.headers; },
       ack: answer(() => delivery.ack()), nak: answer((ms: number) => delivery.nak(ms)), term: answer((reason: string) => delivery.term(reason)),
     };
   });

@@ -1,5 +1,5 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
-import { BusUnavailable, ConsumerMissing, type Delivery } from '../bus.ts';
+import { BusUnavailable, ConsumerMissing, type Delivery, type Headers } from '../bus.ts';
 import type { Connection } from './connection.ts';
 import { fromNats } from './headers.ts';
 
@@ -101,7 +101,8 @@ export class Puller {
     nats.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer}`, JSON.stringify(request), { reply: inbox });
   }
   #take(nats: NatsConnection, message: Msg): void {
-    const code = message.headers?.code ?? 0;
+    // A status has no body; the headers of all others are left unread until somebody asks for them.
+    const code = message.data.length === 0 ? (message.headers?.code ?? 0) : 0;
     if (code === 100) return this.#patience();
     if (code !== 0) return this.#end(ending(code, message.headers?.description ?? '', this.#consumer, this.#stream));
     const place = parseAckSubject(message.reply ?? '');
@@ -149,8 +150,11 @@ function delivery(nats: NatsConnection, message: Msg, place: Place): PulledDeliv
   const say = (text: string): void => {
     if (!nats.isClosed() && message.reply !== undefined) nats.publish(message.reply, text);
   };
+  let headers: Headers | undefined;
   return {
-    stream, deliveries, sequence, storedAt, pending, subject: message.subject, data: message.data, headers: fromNats(message.headers),
+    stream, deliveries, sequence, storedAt, pending, subject: message.subject, data: message.data,
+    // Most readers never look.
+    get headers() { return (headers ??= fromNats(message.headers)); },
     ack: () => say('+ACK'),
     nak: (delayMs) => say(delayMs > 0 ? `-NAK {"delay": ${nanos(delayMs)}}` : '-NAK'),
     term: (reason) => say(`+TERM ${reason}`),

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql';
+import type { CompiledQuery } from 'kysely';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import { type DocumentSource, matches, nameKeyOf, type Source } from '../source.ts';
@@ -11,18 +12,37 @@ export function sqlOf(em: SqlEntityManager) {
   return em.getKysely<Tables>();
 }
 
+/**
+ * What is asked for each intent, put into the database's words once: to build a query costs several times what the database takes to answer it.
+ * The values given here only mark places; `ask` has them in the same order.
+ */
+export function lookups(sql: Sql) {
+  const entity = sql.selectFrom('entities').select(['document', 'published_revision as revision']);
+  const known = sql.selectFrom('known').select(['document', 'revision']);
+  return {
+    entity: entity.where('id', '=', '').where('kind', '=', '').compile(),
+    entityNamed: entity.where('name_key', '=', '').compile(),
+    known: known.where('id', '=', '').where('kind', '=', '').compile(),
+    knownNamed: known.where('name_key', '=', '').orderBy('revision', 'desc').limit(1).compile(),
+    seen: sql.selectFrom('inbox').select('key').where('key', '=', '').compile(),
+    waiting: sql.selectFrom('waiting').select('content').where('awaits', '=', '').compile(),
+    mark: sql.selectFrom('marks').select('value').where('name', '=', '').compile(),
+  };
+}
+export type Lookups = ReturnType<typeof lookups>;
+async function ask<Row>(sql: Sql, lookup: CompiledQuery<Row>, ...values: readonly string[]): Promise<Row | undefined> {
+  return (await sql.executeQuery<Row>({ ...lookup, parameters: lookup.parameters.map((value, place) => values[place] ?? value) })).rows[0];
+}
+
 const parsed = (row: { document: string } | undefined): AnyDocument | undefined => (row ? (JSON.parse(row.document) as AnyDocument) : undefined);
 const fields = ['domain', 'project', 'environment', 'parent', 'name'] as const;
 
-function ownDocuments(sql: Sql): DocumentSource {
+const withRevision = (row: { document: string; revision: number } | undefined) => (row ? { document: JSON.parse(row.document) as AnyDocument, revision: row.revision } : undefined);
+
+function ownDocuments(sql: Sql, ready: Lookups): DocumentSource {
   return {
-    async get(kind: Kind, id: string) {
-      const row = await sql.selectFrom('entities').select(['document', 'published_revision']).where('id', '=', id).where('kind', '=', kind).executeTakeFirst();
-      return row ? { document: JSON.parse(row.document) as AnyDocument, revision: row.published_revision } : undefined;
-    },
-    async byName(kind: Kind, scope: Scope, name: string) {
-      return parsed(await sql.selectFrom('entities').select('document').where('name_key', '=', nameKeyOf(kind, scope, name)).executeTakeFirst());
-    },
+    get: async (kind: Kind, id: string) => withRevision(await ask(sql, ready.entity, id, kind)),
+    byName: async (kind: Kind, scope: Scope, name: string) => parsed(await ask(sql, ready.entityNamed, nameKeyOf(kind, scope, name))),
     async list(kind: Kind, where: Where) {
       return (await listed(sql, kind, where)).map(({ document }) => document);
     },
@@ -40,16 +60,10 @@ export async function listed(sql: Sql, kind: Kind, where: Where, page?: Page): P
   return rows.map((row) => ({ document: JSON.parse(row.document) as AnyDocument, revision: row.published_revision }));
 }
 
-function knownDocuments(sql: Sql): DocumentSource {
+function knownDocuments(sql: Sql, ready: Lookups): DocumentSource {
   return {
-    async get(kind: Kind, id: string) {
-      const row = await sql.selectFrom('known').select(['document', 'revision']).where('id', '=', id).where('kind', '=', kind).executeTakeFirst();
-      return row ? { document: JSON.parse(row.document) as AnyDocument, revision: row.revision } : undefined;
-    },
-    async byName(kind: Kind, scope: Scope, name: string) {
-      const query = sql.selectFrom('known').select('document').where('name_key', '=', nameKeyOf(kind, scope, name));
-      return parsed(await query.orderBy('revision', 'desc').executeTakeFirst());
-    },
+    get: async (kind: Kind, id: string) => withRevision(await ask(sql, ready.known, id, kind)),
+    byName: async (kind: Kind, scope: Scope, name: string) => parsed(await ask(sql, ready.knownNamed, nameKeyOf(kind, scope, name))),
     async list(kind: Kind, where: Where) {
       let query = sql.selectFrom('known').select('document').where('kind', '=', kind).where('phase', '=', 'active');
       for (const field of fields) if (where[field] !== undefined) query = query.where(field, '=', where[field]);
@@ -58,23 +72,23 @@ function knownDocuments(sql: Sql): DocumentSource {
   };
 }
 
-export function sqlSource(sql: Sql): Source {
+export function sqlSource(sql: Sql, ready: Lookups): Source {
   const waiting = (row: { content: string }): Waiting => JSON.parse(row.content) as Waiting;
   return {
-    own: ownDocuments(sql),
-    known: knownDocuments(sql),
+    own: ownDocuments(sql, ready),
+    known: knownDocuments(sql, ready),
     async seen(key) {
-      return (await sql.selectFrom('inbox').select('key').where('key', '=', key).executeTakeFirst()) !== undefined;
+      return (await ask(sql, ready.seen, key)) !== undefined;
     },
     async waitingFor(awaits) {
-      const row = await sql.selectFrom('waiting').select('content').where('awaits', '=', awaits).executeTakeFirst();
+      const row = await ask(sql, ready.waiting, awaits);
       return row && waiting(row);
     },
     async overdue(now) {
       return (await sql.selectFrom('waiting').select('content').where('deadline_at', '<=', now).orderBy('deadline_at').limit(100).execute()).map(waiting);
     },
     async mark(name) {
-      return (await sql.selectFrom('marks').select('value').where('name', '=', name).executeTakeFirst())?.value;
+      return (await ask(sql, ready.mark, name))?.value;
     },
   };
 }

@@ -6,7 +6,7 @@ import { as, asAll, type DocumentSource } from '../source.ts';
 import type { CommittedReader, Listed, Page, Store, Version, Where } from '../store.ts';
 import { Unit } from '../unit.ts';
 import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
-import { listed, type Sql, sqlOf, sqlSource } from './source.ts';
+import { listed, lookups, type Sql, sqlOf, sqlSource } from './source.ts';
 import { writeChanges, writeMarks } from './write.ts';
 
 function reader(source: DocumentSource): Pick<CommittedReader, 'get' | 'byName' | 'list'> {
@@ -49,7 +49,8 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const guard = options.guard ?? ((work) => work());
   const em = orm.em.fork() as SqlEntityManager;
   const sql = sqlOf(em);
-  const source = sqlSource(sql);
+  const ready = lookups(sql);
+  const source = sqlSource(sql, ready);
   const isolation = options.isolation ? { isolationLevel: options.isolation as IsolationLevel } : {};
   const transactional = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager)), isolation);
   const read: CommittedReader = {
@@ -62,7 +63,7 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const store: Omit<Store, 'read' | 'known' | 'close'> = {
     transaction: (work) =>
       transactional(async (inner) => {
-        const unit = new Unit(sqlSource(inner));
+        const unit = new Unit(sqlSource(inner, ready));
         const result = await work(unit);
         await writeChanges(inner, unit.changes(), now());
         return result;
