@@ -100,12 +100,14 @@ export interface Bus {
    * With `declaration` it creates or updates the consumer first; without, the consumer must exist (agents may not create any), and it waits until it does.
    * Survives the loss of the connection and of the consumer by itself, for ever. What `onBatch` has not answered when it throws comes again.
    *
+   * `paceMs`: from the beginning of one batch to that of the next at the soonest, so that what comes in a stream is done in larger ones; what comes alone does not wait.
+   *
    * Order: with `declaration`, what an earlier life (this one's or another process') took and did not acknowledge comes first, at once and in its place: the
    * consumer is set back to what is acknowledged without a gap, so some of it may come twice. Without, such deliveries come only after the consumer's ackWait,
    * later than their place, and `onGap` says so before the next batch: only a consumer made anew restores the order.
    */
   consume(o: {
-    stream: string; durable: string; declaration?: ConsumerDeclaration; batch?: number;
+    stream: string; durable: string; declaration?: ConsumerDeclaration; batch?: number; paceMs?: number;
     onBatch: (batch: readonly Delivery[]) => Promise<void>;
     onProblem?: (problem: Error) => void;
     onGap?: () => void;

@@ -16,7 +16,7 @@ const problemDelay = { first: 100, longest: 2_000 };
 const retryAfterFailure = 1_000;
 const defaultBatch = 64;
 
-type Options = Pick<Parameters<Bus['consume']>[0], 'stream' | 'durable' | 'batch' | 'onBatch' | 'onProblem'>;
+type Options = Pick<Parameters<Bus['consume']>[0], 'stream' | 'durable' | 'batch' | 'paceMs' | 'onBatch' | 'onProblem'>;
 
 /** Runs until stopped. The first `ensure` has been tried when this returns; whatever it threw is the caller's if `fatal` says so. */
 export async function consumeWith(puller: Puller, o: Options, fatal: (error: unknown) => boolean): Promise<Consumption> {
@@ -38,10 +38,15 @@ export async function consumeWith(puller: Puller, o: Options, fatal: (error: unk
   const loop = async (): Promise<void> => {
     let failures = 0;
     let missing = false;
+    let began = Number.NEGATIVE_INFINITY;
     while (!stopping.signal.aborted) {
       try {
         await ensure();
-        await hand(await puller.pull(o.batch ?? defaultBatch, stopping.signal), o.onBatch);
+        const early = began + (o.paceMs ?? 0) - performance.now();
+        if (early > 0) await sleep(early, undefined, { signal: stopping.signal });
+        const batch = await puller.pull(o.batch ?? defaultBatch, stopping.signal);
+        began = performance.now();
+        await hand(batch, o.onBatch);
         failures = 0;
         missing = false;
       } catch (error) {

@@ -83,6 +83,25 @@ describe('JetStream bus on a server that comes and goes', () => {
     await consumption.stop();
   });
 
+  it('given a backlog, hands it over in whole batches, and what comes alone at once', async () => {
+    // More than comes in one piece from the network.
+    await Promise.all(Array.from({ length: 300 }, (_, n) => services.publish(subject('backlog', n), bytes('x'.repeat(3_000)))));
+    const sizes: number[] = [];
+    const consumption = await services.consume({
+      stream: 'CHANGES', durable: 'backlog', declaration: { stream: 'CHANGES', filters: ['osier.state.backlog.>'] }, batch: 128,
+      onBatch: async (batch) => {
+        sizes.push(batch.length);
+        batch.forEach((delivery) => delivery.ack());
+      },
+    });
+    await until(() => sizes.reduce((a, b) => a + b, 0) === 300);
+    expect(sizes).toEqual([128, 128, 44]);
+    await services.publish(subject('backlog', 'last'), bytes('last'));
+    await until(() => sizes.length === 4);
+    expect(sizes.at(-1)).toBe(1);
+    await consumption.stop();
+  });
+
   it('given a process that died with deliveries in hand, hands them to the next at once and in their place', async () => {
     const declaration: ConsumerDeclaration = { stream: 'CHANGES', filters: ['osier.state.died.>'] };
     for (let i = 1; i <= 3; i++) await services.publish(subject('died', i), bytes(`${i}`));

@@ -37,6 +37,8 @@ export interface Consumer {
   readonly durable: string;
   readonly declaration: ConsumerDeclaration;
   readonly batch: number;
+  /** Milliseconds between the beginnings of batches, at the least. */
+  readonly paceMs?: number;
   readonly onBatch: (batch: readonly Delivery[]) => Promise<void>;
   readonly onProblem: (problem: Error) => void;
 }
@@ -65,6 +67,8 @@ export interface Service {
 
 /** Intents in one transaction: as many as have come meanwhile, and no more than this. It costs a write to the disk, so that the more there are behind, the less each costs. */
 const batchSize = 256;
+/** Milliseconds between batches of others' changes: their copy is waited for by few, and each batch costs a write to the disk that everybody shares. */
+const copyPace = 10;
 /** Milliseconds. */
 const every = { deadlines: 1_000, streams: 1_000 };
 const inboxAge = 60 * 24 * 60 * 60 * 1000;
@@ -95,10 +99,10 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   };
   const deadlines = deciding && batches(deadlineWork(deciding, around), suspects.deadlines);
 
-  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; suspects?: Suspects<T> } = {}): Consumer {
+  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; paceMs?: number; suspects?: Suspects<T> } = {}): Consumer {
     const handler = batches(work, o.suspects);
     return {
-      stream, durable, batch: batchSize,
+      stream, durable, batch: batchSize, ...(o.paceMs === undefined ? {} : { paceMs: o.paceMs }),
       declaration: { stream, ...(filters && { filters }), get from() { return o.from?.() ?? 'all'; }, ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000 },
       onBatch: async (batch) => {
         await handler.handle(batch as readonly T[]);
@@ -139,7 +143,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
       const filters = intentsOf(service).map((intent) => intentPattern(intent.noun, intent.verb));
       return [
         consumer('INTENTS', durables.intents, filters, intentWork(definition, around), { suspects: suspects.intents }),
-        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), { from: () => projection.from })] : []),
+        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), { from: () => projection.from, paceMs: copyPace })] : []),
         ...(deciding ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, deciding, around), { suspects: suspects.outcomes })] : []),
       ];
     },

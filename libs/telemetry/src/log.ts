@@ -26,5 +26,22 @@ export function createLog(options: { service: string; level?: string; destinatio
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: traceIds,
   };
-  return options.destination ? pino(settings, options.destination) : pino(settings, pino.destination({ dest: 1, sync: true }));
+  return pino(settings, options.destination ?? gathered(pino.destination({ dest: 1, sync: true })));
+}
+
+/** Writes what is said in one turn of the event loop at once, and at the end of the process whatever is left: a line for each intent costs more to write than to make. */
+export function gathered(destination: { write(lines: string): unknown }): { write(line: string): void } {
+  let lines = '';
+  const flush = (): void => {
+    const said = lines;
+    lines = '';
+    if (said !== '') destination.write(said);
+  };
+  process.on('exit', flush);
+  return {
+    write: (line) => {
+      if (lines === '') setImmediate(flush);
+      lines += line;
+    },
+  };
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { createLog } from './log.ts';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { createLog, gathered } from './log.ts';
 import { currentTraceparent, formatTraceparent, inSpan, parseTraceparent, traceHeaders } from './trace.ts';
 
 const trace = '0af7651916cd43dd8448eb211c80319c';
@@ -27,6 +29,20 @@ describe('a trace that comes in', () => {
     const [inside, outside] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(inside).toMatchObject({ level: 'info', service: 'test', a: 1, msg: 'inside', trace_id: trace });
     expect(outside).not.toHaveProperty('trace_id');
+  });
+
+  it('is written with the other lines of the same turn at once, each whole', async () => {
+    const written: string[] = [];
+    const log = createLog({ service: 'test', destination: gathered({ write: (lines) => written.push(lines) }) });
+    log.info({ a: 1 }, 'one');
+    log.info({ a: 2 }, 'two');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(written.map((lines) => lines.trimEnd().split('\n').map((line) => (JSON.parse(line) as { msg: string }).msg))).toEqual([['one', 'two']]);
+  });
+
+  it('is written though the process ends in the same turn', () => {
+    const program = `import { createLog } from '${join(import.meta.dirname, 'log.ts')}'; createLog({ service: 'test' }).error({}, 'last words'); process.exit(1);`;
+    expect(spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }).stdout).toContain('last words');
   });
 
   it('does not leak into work beside it', async () => {

@@ -39,6 +39,24 @@ export function consumingContract(bus: () => Bus, under: () => BusUnderTest): vo
       await consumption.stop();
       expect(most).toBe(1);
     });
+    it('given a pace, begins no batch sooner after the one before, and gathers what comes meanwhile', async () => {
+      const place = scope();
+      const batches: { at: number; size: number }[] = [];
+      await put(state(place, 'e0'), '0');
+      const consumption = await bus().consume({
+        stream: 'CHANGES', durable: consumerName(), declaration: { stream: 'CHANGES', filters: [all(place)] }, paceMs: 300,
+        onBatch: async (batch) => {
+          batches.push({ at: performance.now(), size: batch.length });
+          for (const delivery of batch) delivery.ack();
+        },
+      });
+      await eventually(() => batches.length, (n) => n === 1);
+      for (let i = 1; i < 5; i++) await put(state(place, `e${i}`), `${i}`);
+      await eventually(() => batches.length, (n) => n === 2);
+      await consumption.stop();
+      expect(batches.map(({ size }) => size)).toEqual([1, 4]);
+      expect((batches[1]?.at ?? 0) - (batches[0]?.at ?? 0)).toBeGreaterThanOrEqual(290);
+    });
     it('goes on where it was after a stop, with another client too', async () => {
       const place = scope();
       const durable = consumerName();

@@ -14,6 +14,8 @@ const nanos = (ms: number): number => ms * 1_000_000;
 const waitAtServer = 25_000;
 const heartbeat = 2_000;
 const silence = heartbeat * 2 + 500;
+/** Longest wait for deliveries that the server has said are to follow. */
+const followWithin = 20;
 
 /**
  * Fetches from one pull consumer. At most one request is open; it is never given up while the connection stands, since what the server has sent
@@ -56,6 +58,7 @@ export class Puller {
         throw new BusUnavailable('the connection was lost');
       }
     }
+    await this.#rest(batch, signal);
     if (signal.aborted) return [];
     if (this.#arrived.length === 0 && this.#failure !== undefined) throw this.#failure;
     return this.#arrived.splice(0, batch);
@@ -83,6 +86,24 @@ export class Puller {
       this.#wake = done;
       for (const signal of signals) signal.addEventListener('abort', done, { once: true });
       if (this.#arrived.length > 0 || this.#request === undefined || signals.some((s) => s.aborted)) done();
+    });
+  }
+  /** Each delivery says how many are to follow: those that come at once belong to the same batch, so that a backlog is done in whole ones. Alone, none is waited for. */
+  async #rest(batch: number, signal: AbortSignal): Promise<void> {
+    const complete = (): boolean => this.#request === undefined || signal.aborted || this.#arrived.length >= batch || (this.#arrived.at(-1)?.pending ?? 0) === 0;
+    if (complete()) return;
+    await new Promise<void>((resolve) => {
+      let over = false;
+      const timer = setTimeout(() => {
+        over = true;
+        this.#wake();
+      }, followWithin);
+      this.#wake = () => {
+        if (!over && !complete()) return;
+        clearTimeout(timer);
+        this.#wake = () => undefined;
+        resolve();
+      };
     });
   }
   #open(nats: NatsConnection, batch: number): void {
