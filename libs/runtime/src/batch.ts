@@ -6,6 +6,10 @@ import type { Suspects } from './suspects.ts';
 
 /** How a kind of work is done: intents, outcomes of children, deadlines, changes of others. */
 export interface Work<T> {
+  /** Whether there is anything to do about it; absent: always. What is not, is done without a transaction. */
+  concerns?(item: T): boolean;
+  /** Before a batch: has read at once what its items will look up one by one. */
+  prefetch?(unit: UnitOfWork, items: readonly T[]): Promise<void>;
   /** Names an item in logs, and counts its failures. */
   key(item: T): string;
   /** Must have no effect but through `unit`: it may be done again. `caughtUp`: what is known is as new as when the batch came. */
@@ -45,9 +49,14 @@ export class Batches<T> {
   }
 
   /** Throws PutOff when nothing can be done now: all that is not done is to come again, in its order. */
-  async handle(items: readonly T[]): Promise<void> {
+  async handle(all: readonly T[]): Promise<void> {
     try {
-      await this.#handleAll(items);
+      const items: T[] = [];
+      for (const item of all) {
+        if (this.#work.concerns?.(item) ?? true) items.push(item);
+        else this.#work.done(item);
+      }
+      if (items.length > 0) await this.#handleAll(items);
     } catch (error) {
       if (!isAway(error)) throw error;
       throw new PutOff((error as Error).message, { cause: error });
@@ -94,6 +103,7 @@ export class Batches<T> {
   async #together(items: readonly T[]): Promise<void> {
     const run = (caughtUp: boolean) =>
       this.#store.transaction(async (unit) => {
+        if (items.length > 1) await this.#work.prefetch?.(unit, items);
         for (const item of items) await this.#work.one(unit, item, caughtUp);
       });
     try {
@@ -140,7 +150,7 @@ export class Batches<T> {
   }
 
   #finished(item: T): void {
-    this.#failures.delete(this.#work.key(item));
+    if (this.#failures.size > 0) this.#failures.delete(this.#work.key(item));
     this.#work.done(item);
   }
 }

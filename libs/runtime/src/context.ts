@@ -33,7 +33,7 @@ export function handlerContext(unit: UnitOfWork, around: Surroundings, caughtUp:
   return {
     own: unit.own,
     known: unit.known,
-    newId: () => around.newId(),
+    newId: () => unit.born(around.newId()),
     now: () => around.now(),
     next: (counter) => unit.next(counter),
     catchUp: async () => {

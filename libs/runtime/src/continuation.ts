@@ -63,10 +63,11 @@ async function decideOne(unit: UnitOfWork, { intent, traceparent }: Standing, de
   return done;
 }
 
+/** Whether it can be a child's of this service: all outcomes of the installation come by, and next to none is. */
+const mentions = ({ data }: Pick<Delivery, 'data'>, credential: string): boolean => Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes(`"${credential}"`);
+
 /** The outcome of a child of this service, with the key that its parent waits for; undefined for anybody else's. */
 export function childOutcome(delivery: Pick<Delivery, 'subject' | 'data'>, credential: string): { awaits: string; outcome: Outcome } | undefined {
-  // All outcomes of the installation come by here, and next to none of them is a child's.
-  if (!Buffer.from(delivery.data.buffer, delivery.data.byteOffset, delivery.data.byteLength).includes(`"${credential}"`)) return undefined;
   const [, , domain, project] = delivery.subject.split('.');
   let body: unknown;
   try {
@@ -93,6 +94,7 @@ export function outcomeWork(service: ServiceDefinition['name'], deciding: Decidi
   const credential = serviceCredential(service);
   return {
     key: (delivery) => delivery.subject,
+    concerns: (delivery) => mentions(delivery, credential),
     one: async (unit, delivery, caughtUp) => {
       const child = childOutcome(delivery, credential);
       const waiting = child && (await unit.takeWaiting(child.awaits));

@@ -9,6 +9,7 @@ import type { Work } from './batch.ts';
 import { causeOf } from './dead.ts';
 import { type AnyDefinition, handlerContext, NeedsCatchUp, type Surroundings } from './context.ts';
 import { identify, intentKey, readIntent, type Received } from './intent.ts';
+import { targetOf } from './kinds.ts';
 import { lineTooLong, openLine, standing, standInLine } from './line.ts';
 import { refuse, settle } from './settle.ts';
 
@@ -35,6 +36,13 @@ export function decideWith(definition: AnyDefinition): AnyHandler {
 export function intentWork(definition: AnyDefinition, around: Surroundings): Work<Delivery> {
   const decideOf = decideWith(definition);
 
+  /** A batch is read before it is done, and may be done again one by one. */
+  const read = new WeakMap<Delivery, Received | undefined>();
+  const readOnce = (delivery: Delivery): Received | undefined => {
+    if (!read.has(delivery)) read.set(delivery, readIntent(delivery));
+    return read.get(delivery);
+  };
+
   async function decide(unit: UnitOfWork, received: Received, delivery: Delivery, caughtUp: boolean): Promise<Decision['result']> {
     if (!received.content.ok) {
       const { problem: why } = received.content;
@@ -57,7 +65,7 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
   }
 
   async function one(unit: UnitOfWork, delivery: Delivery, caughtUp: boolean): Promise<void> {
-    const received = readIntent(delivery);
+    const received = readOnce(delivery);
     if (!received) return around.log.error({ subject: delivery.subject }, 'not the subject of an intent; left aside');
     if (await unit.seen(intentKey(received.scope, received.id))) return;
     const { id, name, credential, traceparent } = received;
@@ -80,6 +88,10 @@ export function intentWork(definition: AnyDefinition, around: Surroundings): Wor
     key: (delivery) => {
       const received = identify(delivery);
       return received ? intentKey(received.scope, received.id) : delivery.subject;
+    },
+    prefetch: (unit, deliveries) => {
+      const received = deliveries.flatMap((delivery) => readOnce(delivery) ?? []);
+      return unit.prefetch({ seen: received.map(({ scope, id }) => intentKey(scope, id)), named: received.flatMap(({ content }) => (content.ok ? (targetOf(content.intent) ?? []) : [])) });
     },
     one,
     giveUp: async (unit, delivery, error, tries) => {

@@ -1,9 +1,8 @@
-import { type Scope, scopeWithin } from '@osier/contracts/document';
 import { problem } from '@osier/contracts/problem';
 import type { Intent } from '@osier/domain/decision';
 import type { UnitOfWork, Waiting } from '@osier/store/store';
 import { currentTraceparent } from '@osier/telemetry/trace';
-import { isWritable } from './kinds.ts';
+import { targetOf } from './kinds.ts';
 
 /**
  * Keeps the order of the intents for one entity while the first of them waits for a child: those that come after it stand in line, and are decided
@@ -17,11 +16,10 @@ const never = Number.MAX_SAFE_INTEGER;
 export const longestLine = 100;
 
 function nameOf(intent: Intent): string | undefined {
-  const [noun = ''] = intent.name.split('.');
-  const { name } = intent.body as { name?: string };
-  if (!isWritable(noun) || name === undefined) return undefined;
-  const { domain, project, environment }: Scope = scopeWithin(noun, intent.scope, name);
-  return `line of ${noun} ${domain}/${project}/${environment}/${name}`;
+  const target = targetOf(intent);
+  if (target === undefined) return undefined;
+  const { kind, scope: { domain, project, environment }, name } = target;
+  return `line of ${kind} ${domain}/${project}/${environment}/${name}`;
 }
 const those = (line: Waiting): readonly Standing[] => line.note as readonly Standing[];
 

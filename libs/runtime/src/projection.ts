@@ -2,7 +2,7 @@ import type { Bus, Delivery } from '@osier/bus/bus';
 import { type AnyDocument, documentSchema } from '@osier/contracts/document';
 import { headers } from '@osier/contracts/envelope';
 import type { Kind } from '@osier/contracts/kinds';
-import { statePattern } from '@osier/contracts/subjects';
+import { parseStateSubject, statePattern } from '@osier/contracts/subjects';
 import type { ServiceDefinition } from '@osier/domain/service';
 import type { Store, UnitOfWork } from '@osier/store/store';
 import { spans } from '@osier/telemetry/names';
@@ -98,6 +98,7 @@ export class Projection {
   work(): Work<Delivery> {
     return {
       key: (delivery) => `${delivery.subject} at ${delivery.sequence}`,
+      prefetch: (unit, deliveries) => unit.prefetch({ known: deliveries.flatMap(({ subject }) => parseStateSubject(subject) ?? []).map(({ noun, id }) => ({ kind: noun as Kind, id })) }),
       one: (unit, delivery) => this.#learn(unit, delivery, true),
       giveUp: (unit, delivery) => this.#learn(unit, delivery, false),
       done: (delivery) => {

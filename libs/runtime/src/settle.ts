@@ -1,5 +1,5 @@
-import { type Document, pathOf, scopeWithin } from '@osier/contracts/document';
-import { isWritable } from './kinds.ts';
+import { type Document, pathOf } from '@osier/contracts/document';
+import { targetOf } from './kinds.ts';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { Problem } from '@osier/contracts/problem';
 import { documentSubject } from '@osier/contracts/subjects';
@@ -25,10 +25,8 @@ export async function refuse(unit: UnitOfWork, intent: About, problem: Problem, 
 
 /** The entity that an intent without changes found to be as wished already. */
 async function unchanged(unit: UnitOfWork, intent: Intent): Promise<string[]> {
-  const noun = intent.name.slice(0, intent.name.lastIndexOf('.'));
-  const name = (intent.body as { name?: unknown }).name;
-  if (!isWritable(noun) || typeof name !== 'string') return [];
-  const found = await unit.own.byName(noun, scopeWithin(noun, intent.scope, name), name);
+  const target = targetOf(intent);
+  const found = target && (await unit.own.byName(target.kind, target.scope, target.name));
   return found ? [found.id] : [];
 }
 

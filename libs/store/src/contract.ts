@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Scope } from '@osier/contracts/document';
+import type { AnyDocument, Scope } from '@osier/contracts/document';
 import { none } from '@osier/contracts/names';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { AnyProposed, Intent } from '@osier/domain/decision';
@@ -98,6 +98,34 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await store.transaction((unit) => unit.seen('k'))).toBe(true);
       await store.pruneInbox(Number.MAX_SAFE_INTEGER);
       expect(await store.transaction((unit) => unit.seen('k'))).toBe(false);
+    });
+
+    it('answers the same after it was told what will be asked', async () => {
+      await store.transaction(async (unit) => {
+        await unit.seen('handled');
+        for (const n of [1, 2]) await unit.put(network(n), by('a'));
+        await unit.learn({ ...network(7), version: 1, createdAt: '', updatedAt: '', intent: 'i' } as AnyDocument, 5);
+      });
+      await store.transaction((unit) => unit.put(network(2, { phase: 'deleted' }), by('b')));
+      await store.transaction(async (unit) => {
+        const named = ['net-1', 'net-2', 'net-3', 'net-3'].map((name) => ({ kind: 'network' as const, scope, name }));
+        const known = [7, 8].map((n) => ({ kind: 'network' as const, id: idOf(n) }));
+        await unit.prefetch({ seen: ['handled', 'new', ...Array.from({ length: 300 }, (_, n) => `more ${n}`)], named, known });
+        expect([await unit.seen('handled'), await unit.seen('new'), await unit.seen('new'), await unit.seen('more 299')]).toEqual([true, false, true, false]);
+        const names = async () => Promise.all([1, 2, 3].map(async (n) => (await unit.own.byName('network', scope, `net-${n}`))?.version));
+        expect(await names()).toEqual([1, undefined, undefined]);
+        await unit.put(network(3), by('c'));
+        await unit.put(network(1, { phase: 'deleted' }), by('c'));
+        expect(await names()).toEqual([undefined, undefined, 1]);
+        const learned = (n: number, revision: number) => unit.learn({ ...network(n), version: 2, createdAt: '', updatedAt: '', intent: 'i' } as AnyDocument, revision);
+        expect([await learned(7, 4), await learned(7, 6), await learned(8, 1)]).toEqual([false, true, true]);
+      });
+    });
+    it('counts versions of what it was told is new from 1', async () => {
+      await store.transaction(async (unit) => {
+        expect(await unit.put(network(1, { id: unit.born(idOf(1)) }), by('a'))).toMatchObject({ version: 1 });
+        expect(await unit.put(network(1), by('a'))).toMatchObject({ version: 2 });
+      });
     });
 
     it('does not return tombstones, and gives their names back', async () => {

@@ -49,6 +49,9 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
   const source: Source = {
     own, known,
     seen: async (key) => inbox.has(key),
+    seenAmong: async (keys) => keys.filter((key) => inbox.has(key)),
+    ownNamed: async (keys) => [...own.rows.values()].map(({ document }) => document).filter((document) => keys.includes(nameKey(document) ?? '')),
+    knownAmong: async (kind, ids) => [...known.rows.values()].filter(({ document }) => document.kind === kind && ids.includes(document.id)),
     waitingFor: async (awaits) => waiting.get(awaits),
     overdue: async (at) => [...waiting.values()].filter((w) => w.deadlineAt <= at).sort((a, b) => a.deadlineAt - b.deadlineAt),
     mark: async (name) => marks.get(name),

@@ -16,6 +16,10 @@ export interface Source {
   readonly own: DocumentSource;
   readonly known: DocumentSource;
   seen(key: string): Promise<boolean>;
+  /** The same for many at once: those of the keys that were handled, of own names (`nameKeyOf`) whatever has one, of others' entities by their ids whatever is there. */
+  seenAmong(keys: readonly string[]): Promise<string[]>;
+  ownNamed(keys: readonly string[]): Promise<AnyDocument[]>;
+  knownAmong(kind: Kind, ids: readonly string[]): Promise<{ document: AnyDocument; revision: number }[]>;
   waitingFor(awaits: string): Promise<Waiting | undefined>;
   overdue(now: number): Promise<Waiting[]>;
   mark(name: string): Promise<string | undefined>;

@@ -16,10 +16,21 @@ export interface Waiting { readonly intent: Intent; readonly awaits: string; rea
 /** Who made a change, and when (milliseconds since the epoch). */
 export interface Cause { readonly intentId: string; readonly at: number; readonly traceparent?: string | undefined }
 
+/** Keys of the inbox, own entities by name, copies of others by id. */
+export interface Expected {
+  readonly seen?: readonly string[];
+  readonly named?: readonly { readonly kind: Kind; readonly scope: Scope; readonly name: string }[];
+  readonly known?: readonly { readonly kind: Kind; readonly id: string }[];
+}
+
 /** One transaction: all of it or nothing. */
 export interface UnitOfWork {
   readonly own: Reader;
   readonly known: Reader;
+  /** To be called before anything else: reads at once what will be asked for. Changes no answer. */
+  prefetch(expected: Expected): Promise<void>;
+  /** Notes that this id is new in the world, so that nothing has to be looked up under it. */
+  born(id: string): string;
   /** Whether this intent (or reaction) has been handled; records it as handled when the transaction ends. */
   seen(key: string): Promise<boolean>;
   /** Counts up the named counter of this database and returns it: 1 the first time. */

@@ -3,7 +3,7 @@ import type { Kind } from '@osier/contracts/kinds';
 import type { AnyProposed, ChildIntent } from '@osier/domain/decision';
 import type { Reader } from '@osier/domain/service';
 import { as, asAll, type Changes, type DocumentSource, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
-import type { Cause, OpenOutcome, UnitOfWork, Waiting, Where } from './store.ts';
+import type { Cause, Expected, OpenOutcome, UnitOfWork, Waiting, Where } from './store.ts';
 
 const keyOf = (document: { kind: Kind; id: string }): string => `${document.kind}/${document.id}`;
 
@@ -27,6 +27,16 @@ class Overlay implements Reader {
     if (nameBefore !== undefined && this.#freshNames.get(nameBefore) === before) this.#freshNames.delete(nameBefore);
     if (name !== undefined) this.#freshNames.set(name, document);
     this.#fresh.set(key, document);
+  }
+
+  /** What was found of all that was looked for, by name and by id; of what is not among it there is nothing. */
+  noteNames(keys: readonly string[], documents: readonly AnyDocument[]): void {
+    for (const key of keys) this.#names.set(key, undefined);
+    for (const document of documents) this.#names.set(nameKey(document) ?? '', document);
+  }
+  noteRows(wanted: readonly { kind: Kind; id: string }[], rows: readonly { document: AnyDocument; revision: number }[]): void {
+    for (const one of wanted) this.#read.set(keyOf(one), undefined);
+    for (const row of rows) this.#read.set(keyOf(row.document), row);
   }
 
   /** Tombstones too. */
@@ -68,6 +78,9 @@ export class Unit implements UnitOfWork {
   readonly known: Overlay;
   readonly #source: Source;
   readonly #seen = new Set<string>();
+  /** What the inbox is known to say of keys. */
+  readonly #inbox = new Map<string, boolean>();
+  readonly #born = new Set<string>();
   readonly #versions: AnyDocument[] = [];
   readonly #states: OutboxEntry[] = [];
   readonly #intents: OutboxEntry[] = [];
@@ -83,8 +96,26 @@ export class Unit implements UnitOfWork {
     this.known = new Overlay(source.known);
   }
 
+  async prefetch({ seen = [], named = [], known = [] }: Expected): Promise<void> {
+    if (seen.length > 0) {
+      const handled = new Set(await this.#source.seenAmong(seen));
+      for (const key of seen) this.#inbox.set(key, handled.has(key));
+    }
+    const names = [...new Set(named.map(({ kind, scope, name }) => nameKeyOf(kind, scope, name)))];
+    if (names.length > 0) this.own.noteNames(names, await this.#source.ownNamed(names));
+    for (const kind of new Set(known.map((one) => one.kind))) {
+      const wanted = known.filter((one) => one.kind === kind);
+      this.known.noteRows(wanted, await this.#source.knownAmong(kind, [...new Set(wanted.map(({ id }) => id))]));
+    }
+  }
+
+  born(id: string): string {
+    this.#born.add(id);
+    return id;
+  }
+
   async seen(key: string): Promise<boolean> {
-    if (this.#seen.has(key) || (await this.#source.seen(key))) return true;
+    if (this.#seen.has(key) || (this.#inbox.get(key) ?? (await this.#source.seen(key)))) return true;
     this.#seen.add(key);
     return false;
   }
@@ -97,7 +128,7 @@ export class Unit implements UnitOfWork {
   }
 
   async put(proposed: AnyProposed, by: Cause): Promise<AnyDocument> {
-    const before = await this.own.current(proposed.kind, proposed.id);
+    const before = this.#born.delete(proposed.id) ? undefined : await this.own.current(proposed.kind, proposed.id);
     const at = new Date(by.at).toISOString();
     const document = {
       ...proposed, version: (before?.version ?? 0) + 1, createdAt: before?.createdAt ?? at, updatedAt: at, intent: by.intentId,

@@ -14,8 +14,8 @@ const inFlight = 256;
 /** Milliseconds between an outcome and the next intent, so that nothing is under way when it comes: records, copies in other services. */
 const pauseMs = 15;
 const plans = {
-  full: { rounds: 20, warm: 3_000, burst: 1_500, singly: 30, http: 200, more: 5, networks: 60, endpoints: 400 },
-  quick: { rounds: 8, warm: 2_000, burst: 1_000, singly: 20, http: 60, more: 3, networks: 40, endpoints: 200 },
+  full: { rounds: 20, warm: 3_000, burst: 4_000, singly: 30, http: 200, more: 5, networks: 60, endpoints: 400 },
+  quick: { rounds: 8, warm: 2_000, burst: 2_000, singly: 20, http: 60, more: 3, networks: 40, endpoints: 200 },
 };
 type Plan = (typeof plans)['full'];
 

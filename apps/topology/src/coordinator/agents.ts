@@ -1,5 +1,5 @@
 import { type Bus, type ConsumerDeclaration, WrongLastSequence } from '@osier/bus/bus';
-import { type Interest, interestSchema, interestSubject, joinConsumer, nodeConsumer } from '@osier/contracts/coordination';
+import { type Interest, interestSubject, joinConsumer, nodeConsumer } from '@osier/contracts/coordination';
 import type { Document } from '@osier/contracts/document';
 import { added, compact, grown, interestOf } from '@osier/domain/topology/interest';
 import { same } from '@osier/domain/entity';

@@ -163,7 +163,7 @@ interface Place { readonly stream: string; readonly deliveries: number; readonly
 export function parseAckSubject(subject: string): Place {
   const tokens = subject.split('.');
   const [stream = '', , deliveries, sequence, ordinal, stored, pending] = tokens.slice(tokens.length >= 11 ? 4 : 2);
-  return { stream, deliveries: Number(deliveries), sequence: Number(sequence), ordinal: Number(ordinal), storedAt: Number(BigInt(stored ?? 0) / 1_000_000n), pending: Number(pending) };
+  return { stream, deliveries: Number(deliveries), sequence: Number(sequence), ordinal: Number(ordinal), storedAt: Number((stored ?? '').slice(0, -6)), pending: Number(pending) };
 }
 
 function delivery(nats: NatsConnection, message: Msg, place: Place): PulledDelivery {

@@ -43,10 +43,11 @@ async function* readOnce(connection: Connection, consumers: Consumers, o: Once, 
     while (!o.stopped.aborted && (left > 0 || o.follow === true)) {
       const page = await puller.pull(pageSize, o.stopped);
       if (gap) throw new Gap('a delivery was lost');
-      for (const { stream, subject, sequence, data, headers, storedAt, pending } of page) {
+      for (const delivery of page) {
+        const { stream, subject, sequence, data, storedAt, pending } = delivery;
         if (sequence > o.end) return;
         left = pending;
-        yield { stream, subject, sequence, data, headers, storedAt };
+        yield { stream, subject, sequence, data, storedAt, get headers() { return delivery.headers; } };
       }
     }
   } finally {

@@ -4,7 +4,7 @@ import type { ChildIntent } from '@osier/domain/decision';
 import type { OutboxEntry } from '../source.ts';
 import type { OpenOutcome, Outgoing } from '../store.ts';
 import type { Sql } from './source.ts';
-import { writeOutbox } from './write.ts';
+import { type Insertions, writeOutbox } from './write.ts';
 
 async function revisionsOf(sql: Sql, ids: readonly string[]): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map();
@@ -58,7 +58,7 @@ async function recordRevisions(sql: Sql, states: readonly { id: string; version:
 }
 
 /** In the order in which they were first published; what else waits goes after them, since outcomes name their revisions. */
-export async function enqueueAll(sql: Sql): Promise<number> {
+export async function enqueueAll(sql: Sql, into: Insertions): Promise<number> {
   const others = await sql.selectFrom('outbox').selectAll().where('type', '!=', 'state').orderBy('row').execute();
   const entities = await sql.selectFrom('entities').select(['id', 'version', 'published_revision']).orderBy('published_revision').orderBy('id').execute();
   await sql.deleteFrom('outbox').execute();
@@ -66,7 +66,7 @@ export async function enqueueAll(sql: Sql): Promise<number> {
   await sql.updateTable('known').set({ revision: 0 }).execute();
   const states: OutboxEntry[] = [...entities.filter((e) => e.published_revision > 0), ...entities.filter((e) => e.published_revision === 0)]
     .map(({ id, version }) => ({ type: 'state', id, version }));
-  await writeOutbox(sql, states);
+  await writeOutbox(sql, into, states);
   for (const { type, entity, version, content, traceparent } of others) await sql.insertInto('outbox').values({ type, entity, version, content, traceparent }).execute();
   return entities.length;
 }

@@ -26,12 +26,38 @@ export function lookups(sql: Sql) {
     knownNamed: known.where('name_key', '=', '').orderBy('revision', 'desc').limit(1).compile(),
     seen: sql.selectFrom('inbox').select('key').where('key', '=', '').compile(),
     waiting: sql.selectFrom('waiting').select('content').where('awaits', '=', '').compile(),
+    seenAmong: bySize((marks) => sql.selectFrom('inbox').select('key').where('key', 'in', marks).compile()),
+    entitiesNamed: bySize((marks) => sql.selectFrom('entities').select('document').where('name_key', 'in', marks).compile()),
+    knownAmong: bySize((marks) => known.where('id', 'in', marks).where('kind', '=', '').compile()),
     mark: sql.selectFrom('marks').select('value').where('name', '=', '').compile(),
   };
 }
 export type Lookups = ReturnType<typeof lookups>;
 async function ask<Row>(sql: Sql, lookup: CompiledQuery<Row>, ...values: readonly string[]): Promise<Row | undefined> {
   return (await sql.executeQuery<Row>({ ...lookup, parameters: lookup.parameters.map((value, place) => values[place] ?? value) })).rows[0];
+}
+
+/** Values of one statement. Fewer are filled up with the first, so that there are few different statements, which are built and prepared once. */
+const sizes = [16, 64, 256] as const;
+async function askMany<Row>(sql: Sql, lookup: (count: number) => CompiledQuery<Row>, keys: readonly string[], ...values: readonly string[]): Promise<Row[]> {
+  const found: Row[] = [];
+  for (let i = 0; i < keys.length; ) {
+    const size = sizes.find((one) => one >= keys.length - i) ?? sizes[2];
+    const part = keys.slice(i, i + size);
+    const parameters = [...part, ...Array<string>(size - part.length).fill(part[0] as string), ...values];
+    found.push(...(await sql.executeQuery<Row>({ ...lookup(size), parameters })).rows);
+    i += part.length;
+  }
+  return found;
+}
+/** Built once for each size. */
+function bySize<Row>(build: (marks: string[]) => CompiledQuery<Row>): (count: number) => CompiledQuery<Row> {
+  const built = new Map<number, CompiledQuery<Row>>();
+  return (count) => {
+    const query = built.get(count) ?? build(Array<string>(count).fill(''));
+    built.set(count, query);
+    return query;
+  };
 }
 
 const parsed = (row: { document: string } | undefined): AnyDocument | undefined => (row ? (JSON.parse(row.document) as AnyDocument) : undefined);
@@ -80,6 +106,9 @@ export function sqlSource(sql: Sql, ready: Lookups): Source {
     async seen(key) {
       return (await ask(sql, ready.seen, key)) !== undefined;
     },
+    seenAmong: async (keys) => (await askMany(sql, ready.seenAmong, keys)).map(({ key }) => key),
+    ownNamed: async (keys) => (await askMany(sql, ready.entitiesNamed, keys)).map((row) => JSON.parse(row.document) as AnyDocument),
+    knownAmong: async (kind, ids) => (await askMany(sql, ready.knownAmong, ids, kind)).map((row) => ({ document: JSON.parse(row.document) as AnyDocument, revision: row.revision })),
     async waitingFor(awaits) {
       const row = await ask(sql, ready.waiting, awaits);
       return row && waiting(row);

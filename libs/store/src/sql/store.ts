@@ -7,7 +7,7 @@ import type { CommittedReader, Listed, Page, Store, Version, Where } from '../st
 import { Unit } from '../unit.ts';
 import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
 import { listed, lookups, type Sql, sqlOf, sqlSource } from './source.ts';
-import { writeChanges, writeMarks } from './write.ts';
+import { insertions, writeChanges, writeMarks } from './write.ts';
 
 function reader(source: DocumentSource): Pick<CommittedReader, 'get' | 'byName' | 'list'> {
   return {
@@ -50,6 +50,7 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const em = orm.em.fork() as SqlEntityManager;
   const sql = sqlOf(em);
   const ready = lookups(sql);
+  const into = insertions();
   const source = sqlSource(sql, ready);
   const isolation = options.isolation ? { isolationLevel: options.isolation as IsolationLevel } : {};
   const transactional = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager)), isolation);
@@ -65,7 +66,7 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
       transactional(async (inner) => {
         const unit = new Unit(sqlSource(inner, ready));
         const result = await work(unit);
-        await writeChanges(inner, unit.changes(), now());
+        await writeChanges(inner, into, unit.changes(), now());
         return result;
       }),
     outgoing: (limit) => transactional((inner) => readOutbox(inner, limit)),
@@ -73,10 +74,10 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
       if (items.length === 0 && marks.size === 0) return;
       await transactional(async (inner) => {
         if (items.length > 0) await recordPublished(inner, items);
-        await writeMarks(inner, marks);
+        await writeMarks(inner, into, marks);
       });
     },
-    republishAll: () => transactional(enqueueAll),
+    republishAll: () => transactional((inner) => enqueueAll(inner, into)),
     pruneInbox: async (before) => void (await sql.deleteFrom('inbox').where('at', '<', before).execute()),
     mark: (name) => source.mark(name),
     setMark: async (name, value) =>
