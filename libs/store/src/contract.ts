@@ -110,7 +110,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       await store.transaction(async (unit) => {
         const named = ['net-1', 'net-2', 'net-3', 'net-3'].map((name) => ({ kind: 'network' as const, scope, name }));
         const known = [7, 8].map((n) => ({ kind: 'network' as const, id: idOf(n) }));
-        await unit.prefetch({ seen: ['handled', 'new', ...Array.from({ length: 300 }, (_, n) => `more ${n}`)], named, known });
+        await unit.prefetch({ seen: ['new', ...Array.from({ length: 300 }, (_, n) => `more ${n}`), 'handled'], named, known });
         expect([await unit.seen('handled'), await unit.seen('new'), await unit.seen('new'), await unit.seen('more 299')]).toEqual([true, false, true, false]);
         const names = async () => Promise.all([1, 2, 3].map(async (n) => (await unit.own.byName('network', scope, `net-${n}`))?.version));
         expect(await names()).toEqual([1, undefined, undefined]);
