@@ -3,17 +3,19 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { domainUser, natsConfiguration } from '@osier/bus/accounts';
+import { natsConfiguration } from '@osier/bus/accounts';
+import type { UserLogin } from '@osier/bus/authority';
 import type { Bus } from '@osier/bus/bus';
+import type { ServiceName } from '@osier/bus/grants';
+import { newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
+import { credsText } from '@osier/bus/login';
 import { freePort, startNatsServer } from '@osier/bus/server';
 import { node, root } from '../../../tools/root.ts';
 import type { Answer, Order } from './publisher.ts';
 import { credential, domain } from './wishes.ts';
 
 export const services = ['tenant', 'ipam', 'topology', 'policy'] as const;
-const users = [...services, 'api', 'setup'];
-const password = 'a password of the bench';
 export const token = 'token-of-the-bench';
 /** Milliseconds. */
 const patience = { ready: 30_000, end: 5_000 };
@@ -24,7 +26,7 @@ export interface Installation {
   readonly dir: string;
   /** As a service: for what goes before and is looked at afterwards. */
   readonly bus: Bus;
-  login(user: string): { readonly url: string; readonly user: string; readonly password: string };
+  login(name: ServiceName): Promise<UserLogin & { readonly url: string }>;
   /** Starts a program of this repository and returns when it has written its ready file. */
   start(name: string, file: string, o: { env?: Readonly<Record<string, string>>; args?: readonly string[]; readyFile: string }): Promise<void>;
   publisher(): Promise<Publisher>;
@@ -56,15 +58,13 @@ export async function installation(): Promise<Installation> {
   const dir = mkdtempSync(join(tmpdir(), 'osier-bench-'));
   const remove = (): void => rmSync(dir, { recursive: true, force: true });
   process.once('exit', remove);
-  const config = natsConfiguration({
-    listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'jetstream'), nodes: [], services: users.map((user) => ({ user, password })),
-    domains: [{ name: domain, credentials: [{ id: credential, password }] }],
-  });
+  const keys = await newInstallation({ credentials: [{ domain, project: '_', name: credential, role: 'admin' }] });
+  const config = natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'jetstream'), trust: keys.trust });
   const server = await startNatsServer({ config, dir: join(dir, 'nats') });
   const children = new Map<string, ChildProcess>();
-  const bus = await connectBus({ url: server.url, user: 'setup', password, name: 'setup of the bench' });
+  const bus = await connectBus({ url: server.url, ...(await keys.service('admin')), name: 'setup of the bench' });
   await bus.ensureStreams();
-  const login = (user: string) => ({ url: server.url, user, password });
+  const login = async (name: ServiceName) => ({ url: server.url, ...(await keys.service(name)) });
 
   return {
     url: server.url, dir, bus, login,
@@ -84,7 +84,7 @@ export async function installation(): Promise<Installation> {
       const child = fork(join(root, 'test/bench/bus/publisher.ts'), { execPath: node });
       children.set('publisher', child);
       const publisher = { tell: (order: Order) => tell(child, order) };
-      await publisher.tell({ do: 'enter', url: server.url, user: domainUser(domain, credential), password });
+      await publisher.tell({ do: 'enter', url: server.url, ...(await keys.credential(`${domain}/${credential}`)) });
       return publisher;
     },
     cpu: () => Object.fromEntries([['nats-server', server.pid] as const, ...[...children].map(([name, { pid }]) => [name, pid] as const)].map(([name, pid]) => [name, cpuSeconds(pid ?? 0)])),
@@ -112,11 +112,10 @@ function tell(child: ChildProcess, order: Order): Promise<Extract<Answer, { ms: 
 }
 
 /** Folders and files that a program of Osier's is told about by its environment. */
-export function environmentOf(place: Installation, name: string): { env: Record<string, string>; readyFile: string } {
+export async function environmentOf(place: Installation, name: ServiceName): Promise<{ env: Record<string, string>; readyFile: string }> {
   const folder = join(place.dir, name);
   mkdirSync(folder);
-  const [credentials, readyFile] = [join(folder, 'credentials.json'), join(folder, 'ready')];
-  const { user, password: secret } = place.login(name);
-  writeFileSync(credentials, JSON.stringify({ user, password: secret }), { mode: 0o600 });
+  const [credentials, readyFile] = [join(folder, 'credentials.creds'), join(folder, 'ready')];
+  writeFileSync(credentials, credsText(await place.login(name)), { mode: 0o600 });
   return { env: { OSIER_NATS_URL: place.url, OSIER_CREDENTIALS_FILE: credentials, OSIER_DATA_DIR: folder, OSIER_READY_FILE: readyFile }, readyFile };
 }

@@ -2,10 +2,11 @@
 // It is told what to do by its parent, one order at a time (`Order`), and says how long it took (`Answer`).
 import { randomUUID } from 'node:crypto';
 import { connect, headers as natsHeaders, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { authenticatorOf } from '@osier/bus/login';
 import { bodyOf, domain, urlOf, type Wish } from './wishes.ts';
 
 export type Order =
-  | { readonly do: 'enter'; readonly url: string; readonly user: string; readonly password: string }
+  | { readonly do: 'enter'; readonly url: string; readonly jwt: string; readonly seed: string }
   | { readonly do: 'burst'; readonly wish: Wish; readonly first: number; readonly count: number; readonly inFlight: number }
   | { readonly do: 'singly'; readonly wish: Wish; readonly first: number; readonly count: number; readonly pauseMs: number }
   | { readonly do: 'http'; readonly url: string; readonly token: string; readonly body: string; readonly first: number; readonly count: number; readonly pauseMs: number };
@@ -16,8 +17,8 @@ const patience = 120_000;
 let nats: NatsConnection;
 const waiting = new Map<string, (accepted: boolean) => void>();
 
-async function enter({ url, user, password }: Extract<Order, { do: 'enter' }>): Promise<void> {
-  nats = await connect({ servers: url, user, pass: password, name: 'publisher', reconnect: false, noAsyncTraces: true });
+async function enter({ url, ...login }: Extract<Order, { do: 'enter' }>): Promise<void> {
+  nats = await connect({ servers: url, authenticator: authenticatorOf(() => login), name: 'publisher', reconnect: false, noAsyncTraces: true });
   nats.subscribe(`osier.outcome.${domain}.>`, { callback: (_, message) => heard(message) });
   await nats.flush();
 }

@@ -5,16 +5,17 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import { connect, headers as natsHeaders, type MsgHdrs } from '@nats-io/transport-node';
+import { authenticatorOf } from '@osier/bus/login';
 
 /** What a real service published for one such intent: same sizes, same headers. */
 export interface Sample { readonly subject: string; readonly headers: Readonly<Record<string, string>>; readonly text: string }
 export interface RawOrders {
-  readonly url: string; readonly user: string; readonly password: string; readonly durable: string; readonly maxAckPending: number; readonly readyFile: string;
+  readonly url: string; readonly jwt: string; readonly seed: string; readonly durable: string; readonly maxAckPending: number; readonly readyFile: string;
   readonly state: Sample; readonly outcome: Sample;
 }
 
 const orders = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as RawOrders;
-const nats = await connect({ servers: orders.url, user: orders.user, pass: orders.password, name: 'raw owner', reconnect: false, noAsyncTraces: true });
+const nats = await connect({ servers: orders.url, authenticator: authenticatorOf(() => orders), name: 'raw owner', reconnect: false, noAsyncTraces: true });
 const stream = jetstream(nats);
 
 /** The sample's subject with another id; ids of both have the same length. */

@@ -2,11 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
+import { authenticatorOf } from '@osier/bus/login';
 
-export interface ReaderOrders { readonly url: string; readonly user: string; readonly password: string; readonly maxAckPending: number; readonly readyFile: string; readonly consumers: readonly (readonly [stream: string, durable: string])[] }
+export interface ReaderOrders { readonly url: string; readonly jwt: string; readonly seed: string; readonly maxAckPending: number; readonly readyFile: string; readonly consumers: readonly (readonly [stream: string, durable: string])[] }
 
 const orders = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as ReaderOrders;
-const nats = await connect({ servers: orders.url, user: orders.user, pass: orders.password, name: 'raw reader', reconnect: false, noAsyncTraces: true });
+const nats = await connect({ servers: orders.url, authenticator: authenticatorOf(() => orders), name: 'raw reader', reconnect: false, noAsyncTraces: true });
 for (const [stream, durable] of orders.consumers) {
   const consumer = await jetstream(nats).consumers.get(stream, durable);
   await consumer.consume({ max_messages: orders.maxAckPending, callback: (message) => message.ack() });

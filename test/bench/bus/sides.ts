@@ -34,8 +34,8 @@ async function wish(bus: Bus, subject: string, name: string, spec: unknown): Pro
 export async function osier(): Promise<Installation & { readonly api: string }> {
   const place = await installation();
   try {
-    await Promise.all(services.map((name) => place.start(name, `apps/${name}/src/main.ts`, environmentOf(place, name))));
-    const { env, readyFile } = environmentOf(place, 'api');
+    await Promise.all(services.map(async (name) => place.start(name, `apps/${name}/src/main.ts`, await environmentOf(place, name))));
+    const { env, readyFile } = await environmentOf(place, 'api');
     const tokens = join(place.dir, 'api/tokens.json');
     writeFileSync(tokens, JSON.stringify({ tokens: [{ token, credential: 'bench' }] }), { mode: 0o600 });
     await place.start('api', 'apps/api/src/main.ts', { env: { ...env, OSIER_TOKENS_FILE: tokens, OSIER_API_PORT: '0' }, readyFile });
@@ -80,8 +80,10 @@ export async function raw(sample: { state: Sample; outcome: Sample }): Promise<I
       writeFileSync(file, JSON.stringify(orders({ readyFile, maxAckPending })), { mode: 0o600 });
       await place.start(name, `test/bench/bus/${name}.ts`, { args: [file], readyFile });
     };
-    await start('raw-owner', (common) => ({ ...place.login('policy'), ...common, durable: 'intents-policy', ...sample }));
-    await start('raw-reader', (common) => ({ ...place.login('tenant'), ...common, consumers: [['STATE', 'known-tenant'], ['OUTCOMES', 'outcomes-topology']] }));
+    // What they publish is of one service, and what they do with consumers of several.
+    const [owner, reader] = [await place.login('admin'), await place.login('admin')];
+    await start('raw-owner', (common) => ({ ...owner, ...common, durable: 'intents-policy', ...sample }));
+    await start('raw-reader', (common) => ({ ...reader, ...common, consumers: [['STATE', 'known-tenant'], ['OUTCOMES', 'outcomes-topology']] }));
     return place;
   } catch (error) {
     await place.close();
