@@ -3,7 +3,7 @@ import type { Scope } from '@osier/contracts/document';
 import { type Kind, kinds, type Level, type WritableKind, writtenBy } from '@osier/contracts/kinds';
 import { none } from '@osier/contracts/names';
 import { credentialPath, type Reach } from '@osier/contracts/roles';
-import { mustBe, mustBePlatform, mustReach, type Principal, within } from './principal.ts';
+import { mustBe, mustBeNoNode, mustBePlatform, mustReach, type Principal, within } from './principal.ts';
 import type { ActionType, RouteAction } from './routes.ts';
 
 type Params = Readonly<Record<string, string>>;
@@ -64,6 +64,7 @@ const checks: { readonly [T in ActionType]: Check<Extract<RouteAction, { readonl
   logins: (who, params, { kind }) => {
     const domain = kind === 'credential' ? (params['domain'] ?? none) : none;
     if (who.path === credentialPath({ domain }, params['name'] ?? '')) return;
+    mustBeNoNode(who);
     mustReach(who, { domain, project: none });
     mustBe(who, 'admin');
   },
@@ -72,5 +73,6 @@ const checks: { readonly [T in ActionType]: Check<Extract<RouteAction, { readonl
 
 /** Throws a Refusal where this is not for this credential to ask. */
 export function authorize(who: Principal, action: RouteAction, params: Params): void {
+  if (action.type !== 'logins') mustBeNoNode(who);
   (checks[action.type] as Check)(who, params, action);
 }

@@ -68,6 +68,7 @@ export function followCredentials(bus: ApiBus, log: (problem: unknown) => void):
 function holderOf(document: CredentialDocument): Principal {
   const { name, domain } = document;
   if (document.kind === 'credential') return principalOf({ domain, project: document.spec.project ?? none }, name, document.spec.role);
-  // A node has no business at the door: a role that only reads, of a platform, would see every tenant.
-  return principalOf({ domain: none, project: none }, name, document.spec.role ?? 'viewer');
+  const { node, role = 'viewer' } = document.spec;
+  // Whoever only reads the platform sees every tenant, so being a node is said beside it.
+  return { ...principalOf({ domain: none, project: none }, name, role), ...(node === undefined ? {} : { node }) };
 }

@@ -9,6 +9,8 @@ export interface Principal extends Reach {
   /** `acme/ci`, `platform-ops`: the same where no domain stands beside it. */
   readonly path: string;
   readonly role: Role;
+  /** A node's agent, whose place is the bus: here it may fetch its own logins, and nothing else. */
+  readonly node?: string;
 }
 
 export const principalOf = (reach: Reach, name: string, role: Role): Principal => ({ domain: reach.domain, project: reach.project, token: credentialToken(reach, name), path: credentialPath(reach, name), role });
@@ -22,6 +24,10 @@ export function mustReach(who: Principal, scope: Reach): void {
 }
 export function mustBe(who: Principal, role: Role): void {
   if (!mayAs(who.role, role)) throw refusal(403, 'not-allowed', '', `The credential ${who.path} is ${article(who.role)}; this takes ${article(role)}.`, `Use a credential that is at least ${article(role)}, or have this one changed.`);
+}
+/** Everything here but its own logins is closed to a node. */
+export function mustBeNoNode(who: Principal): void {
+  if (who.node !== undefined) throw refusal(403, 'not-allowed', '', `The credential ${who.path} is that of node ${who.node}, which fetches its own logins here and nothing else.`, 'Use the credential of a person or program.');
 }
 /** What concerns all domains at once. */
 export const mustBePlatform = (who: Principal): void => mustReach(who, { domain: none, project: none });
