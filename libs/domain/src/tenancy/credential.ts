@@ -21,6 +21,10 @@ function keyProblem(keys: readonly Key[], current: Document<CredentialKind> | un
     if (current?.spec.keys.some((known) => same(known, key))) continue;
     const left = Date.parse(key.expiresAt) - now;
     if (left <= 0) return refuse('expired', `spec.keys[${index}].expiresAt`, `"${key.expiresAt}" has passed.`, 'Give a time to come.');
+    const signed = current?.spec.keys.find(({ publicKey }) => publicKey === key.publicKey);
+    if (signed !== undefined && Date.parse(key.expiresAt) < Date.parse(signed.expiresAt)) {
+      return refuse('immutable', `spec.keys[${index}].expiresAt`, `This key has been signed until ${signed.expiresAt}, and would go on counting until then.`, 'Leave its time as it is, or take the key out, which revokes it at once.');
+    }
     if (left > limits.keyDays * day) return refuse('out-of-range', `spec.keys[${index}].expiresAt`, `"${key.expiresAt}" is more than ${limits.keyDays} days away.`, `Give a time within ${limits.keyDays} days, and replace the key before then.`);
   }
   return undefined;
