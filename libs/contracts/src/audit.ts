@@ -49,5 +49,9 @@ export const auditPageSchema = z.strictObject({
 });
 export type AuditPage = z.infer<typeof auditPageSchema>;
 
-/** No name holds `_`, so those of two domains never share a subject. */
-export const auditSubject = ({ credential, home }: Pick<DoorRecord, 'credential' | 'home'>): string => `osier.audit.${home === undefined ? '' : `${home}_`}${credential}`;
+/**
+ * No name holds `_`, so those of two domains never share a subject. What was done has one of its own: a subject keeps a number of records, and nobody is to push
+ * out what he did by knocking in vain.
+ */
+export const auditSubject = ({ credential, home, result }: Pick<DoorRecord, 'credential' | 'home' | 'result'>): string =>
+  `osier.audit.${home === undefined ? '' : `${home}_`}${credential}${result === 'accepted' ? '_done' : ''}`;
