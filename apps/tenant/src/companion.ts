@@ -16,10 +16,12 @@ import type { Server } from './config.ts';
 const lookEvery = 5_000;
 /** Every so many looks go into each account. */
 const thoroughEvery = 12;
+/** Milliseconds between two looks at whether the connection is another: the server may have come back with older accounts, and those who were put out. */
+const noticeEvery = 250;
 /** Milliseconds that a change's outcome waits for the server to know of it; it is told again by the next look. */
 const patience = 2_000;
 
-export interface AccountsOptions { readonly authority: Authority; readonly connect: () => Promise<Pick<Bus, 'request' | 'close' | 'session'>> }
+export interface AccountsOptions { readonly authority: Authority; readonly connect: () => Promise<Pick<Bus, 'request' | 'close' | 'session' | 'connected'>> }
 
 /** The companion of a tenant service whose bus has accounts signed by it. */
 export const accountsOver = ({ url, tls }: Server, authority: Authority): StartCompanion => (deps) =>
@@ -47,19 +49,32 @@ export async function startAccounts(deps: CompanionDeps, { authority, connect }:
   });
   await look();
   const timer = setInterval(() => void look(), lookEvery);
+  let seen = bus.session;
+  const notice = setInterval(() => {
+    if (!bus.connected || bus.session === seen) return;
+    seen = bus.session;
+    void look();
+  }, noticeEvery);
 
   return {
     queries: { 'tenant.logins': loginsOf(deps, authority) },
     onOwnChange: async (document: AnyDocument) => {
       if (!isCredential(document)) return;
-      await Promise.race([inTurn(() => keeper.changed(document)), new Promise((resolve) => setTimeout(resolve, patience).unref())]);
+      await Promise.race([inTurn(async () => keeper.changed(await currentOf(read, document))), new Promise((resolve) => setTimeout(resolve, patience).unref())]);
     },
     stop: async () => {
       clearInterval(timer);
+      clearInterval(notice);
       await running;
       await bus.close();
     },
   };
+}
+
+/** As it is by now: a look may have laid down a later version while this one waited for its turn. What is found no more is gone. */
+async function currentOf(read: CompanionDeps['read'], document: CredentialDocument): Promise<CredentialDocument> {
+  const found = document.kind === 'credential' ? await read.get('credential', document.id) : await read.get('platform-credential', document.id);
+  return found ?? { ...document, phase: 'deleted' };
 }
 
 const loginsOf = ({ read, now }: CompanionDeps, authority: Authority): QueryAnswer<'tenant.logins'> => async ({ kind, name }, { domain }) => {
