@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { BusRefused, BusUnavailable } from '@osier/bus/bus';
 import { none } from '@osier/contracts/names';
 import { type Problem, problem } from '@osier/contracts/problem';
@@ -34,7 +35,7 @@ async function stream(response: ServerResponse, status: number, lines: AsyncIter
   response.writeHead(status, { 'content-type': 'application/x-ndjson; charset=utf-8', 'cache-control': 'no-store' });
   response.flushHeaders();
   for await (const line of lines) {
-    if (signal.aborted) return;
+    if (signal.aborted) break;
     if (!response.write(`${JSON.stringify(line)}\n`)) {
       await new Promise<void>((resolve) => {
         response.once('drain', resolve).once('close', resolve);
@@ -47,6 +48,7 @@ async function stream(response: ServerResponse, status: number, lines: AsyncIter
 /** On open routes, which ask nothing of whoever comes. */
 const nobody = principalOf({ domain: none, project: none }, 'nobody', 'viewer');
 const unauthorized: Problem = problem('unauthorized', '', 'The request carries no token that is known here.', 'Send the header Authorization: Bearer <token>.');
+const strangers = (): Refusal => new Refusal(401, unauthorized, { 'www-authenticate': 'Bearer' });
 const internal: Problem = problem('internal-error', '', 'Osier failed to answer this request.', 'Try again; if it stays so, look into the log of the api at this time.');
 
 function refuse(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -66,7 +68,7 @@ function identify({ authenticate, rates: { asking, guessing } }: Door, request: 
   const who = authenticate(request.headers.authorization);
   if (who === undefined) {
     const guess = guessing.take(address);
-    throw guess.ok ? new Refusal(401, unauthorized, { 'www-authenticate': 'Bearer' }) : tooOften('Your address, with tokens that are not known,', guess.waitSeconds);
+    throw guess.ok ? strangers() : tooOften('Your address, with tokens that are not known,', guess.waitSeconds);
   }
   const taken = asking.take(who.path);
   if (!taken.ok) throw tooOften(`The credential ${who.path}`, taken.waitSeconds);
@@ -81,14 +83,27 @@ function traced(route: Route, request: IncomingMessage, work: () => Promise<Answ
   return inSpan(spans.request(route.method.toUpperCase(), noun), { kind: 'SERVER', ...(typeof traceparent === 'string' ? { traceparent } : {}) }, work);
 }
 
+/** Milliseconds between two looks at whether somebody who still waits, or is still being answered, may still be. */
+const lookAgainEvery = 1_000;
+/** Aborts `end` when the credential is revoked, expires, or is given another scope or role. */
+function watch({ authenticate }: Door, request: IncomingMessage, who: Principal, end: AbortController): NodeJS.Timeout {
+  const since = Date.now();
+  return setInterval(() => {
+    if (!isDeepStrictEqual(authenticate(request.headers.authorization, since), who)) end.abort();
+  }, lookAgainEvery);
+}
+
 async function serve(door: Door, route: Route, request: HttpRequest, response: ServerResponse): Promise<void> {
   const gone = new AbortController();
   let who: Principal | undefined;
   let traceparent: string | undefined;
+  let watching: NodeJS.Timeout | undefined;
   response.once('close', () => gone.abort());
+  const isPutOut = (): boolean => gone.signal.aborted && !response.destroyed;
   try {
     if (!route.open) {
       who = identify(door, request);
+      watching = watch(door, request, who, gone);
       authorize(who, route.action, request.params);
     }
     const at = request.originalUrl.indexOf('?');
@@ -104,11 +119,15 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
       traceparent = currentTraceparent();
       return handlerOf(route)(door.context, asked);
     });
+    if (isPutOut()) throw strangers();
     if ('lines' in answer) await stream(response, answer.status, answer.lines, asked.signal);
     else send(response, answer.status, answer.body, answer.headers);
-  } catch (error) {
+  } catch (failure) {
+    const error = isPutOut() ? strangers() : failure;
     await note(door, { route, request, params: request.params, who, traceparent }, error);
     refuse(door, request, response, error);
+  } finally {
+    clearInterval(watching);
   }
 }
 
@@ -136,10 +155,12 @@ export function controllerOf(door: Door): Type {
   return Routes;
 }
 
-function known(door: Door, request: IncomingMessage): Principal | undefined {
+/** Whoever asks for what is not there: told so, as long as he does not ask too often. Throws a Refusal when he does, or the record would be his to fill. */
+function passerBy(door: Door, request: IncomingMessage): Principal | undefined {
   try {
-    return door.authenticate(request.headers.authorization);
-  } catch {
+    return identify(door, request);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 429) throw error;
     return undefined;
   }
 }
@@ -160,9 +181,13 @@ export function filterOf(door: Door): ExceptionFilter {
     async catch(error: unknown, host: ArgumentsHost): Promise<void> {
       const request = host.switchToHttp().getRequest<IncomingMessage>();
       const response = host.switchToHttp().getResponse<ServerResponse>();
-      const refused = frameworkRefusal(error, request);
-      await note(door, { route: undefined, request, params: {}, who: known(door, request), traceparent: undefined }, refused);
-      refuse(door, request, response, refused);
+      try {
+        const [who, refused] = [passerBy(door, request), frameworkRefusal(error, request)];
+        await note(door, { route: undefined, request, params: {}, who, traceparent: undefined }, refused);
+        refuse(door, request, response, refused);
+      } catch (tooMany) {
+        refuse(door, request, response, tooMany);
+      }
     }
   }
   Catch()(Problems);

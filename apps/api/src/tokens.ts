@@ -23,8 +23,11 @@ const fileSchema = z.strictObject({
 });
 export type StaticToken = z.input<typeof fileSchema>['tokens'][number];
 
-/** From the header Authorization to who that is. Throws a Refusal while that cannot be known. */
-export type Authenticate = (authorization: string | undefined) => Principal | undefined;
+/**
+ * From the header Authorization to who that is. Throws a Refusal while that cannot be known. `shownAt`: milliseconds since the epoch, absent: now. A token has to
+ * count when it is shown; the key that signed it, as long as it is answered.
+ */
+export type Authenticate = (authorization: string | undefined, shownAt?: number) => Principal | undefined;
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('base64');
 const bearer = (authorization: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
@@ -46,16 +49,15 @@ const skew = 60_000;
 
 /** Tokens that their holders have signed, beside those that are known by themselves. */
 export function withSigned(known: Authenticate, credentials: Credentials, now: () => number = Date.now): Authenticate {
-  return (authorization) => {
+  return (authorization, shownAt = now()) => {
     const found = known(authorization);
     const shown = found === undefined ? readBearer(bearer(authorization) ?? '') : undefined;
     if (shown === undefined) return found;
     if (!credentials.complete) {
       throw refusal(503, 'not-ready', '', 'Which credentials there are is not known yet: the message bus cannot be reached, or its streams are missing.', 'Try again in a moment.');
     }
-    const at = now();
     const holder = credentials.holder(shown.path, shown.publicKey);
-    if (holder === undefined || shown.expiresAt <= at || holder.expiresAt <= at || shown.issuedAt > at + skew) return undefined;
+    if (holder === undefined || shown.expiresAt <= shownAt || holder.expiresAt <= now() || shown.issuedAt > shownAt + skew) return undefined;
     return holder.principal;
   };
 }
