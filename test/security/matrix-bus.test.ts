@@ -52,7 +52,11 @@ async function sayAll(connection: NatsConnection, attempts: readonly Attempt[]):
 }
 
 interface Stored { readonly stream: string; readonly subject: string; readonly sequence: number; readonly body: string }
-const counted = (list: readonly Attempt[]): string => Object.entries(Object.groupBy(list, ({ kind }) => kind)).map(([kind, some]) => `${some?.length} ${kind}`).join(', ');
+function counted(list: readonly Attempt[]): string {
+  const found = new Map<string, number>();
+  for (const { kind } of list) found.set(kind, (found.get(kind) ?? 0) + 1);
+  return [...found].map(([kind, count]) => `${count} ${kind}`).join(', ');
+}
 
 describe('the bus, to everybody who has a credential', () => {
   let land: Land;
@@ -137,7 +141,7 @@ describe('the bus, to everybody who has a credential', () => {
     expect((await Promise.all(own.map((name) => live.bus.stream(name)))).every((state) => state !== undefined)).toBe(true);
     const refused = all.filter((attempt) => !attempt.allowed);
     expect(refusedAloud).toBe(refused.length);
-    expect(live.complaints().filter((line) => !/older world/.test(line))).toEqual([]);
+    expect(live.violations().slice(0, 20)).toEqual([]);
     console.log(`bus: ${all.length} attempts by ${land.people.size - 1} credentials (${counted(all)}): ${refused.length} refused, ${allowed.length} within their scope, ${acknowledged} of these acknowledged, 0 leaks`);
   }, 60_000);
 

@@ -51,7 +51,7 @@ describe('the HTTP door, to everybody who has a credential', () => {
   const leaked = (answer: Answer, said: string): string[] => {
     const all = `${JSON.stringify(answer.headers)} ${answer.text}`;
     // The log repeats to acme what acme's own people have asked for.
-    const known = said.startsWith('/v1/audit') ? ['vault', 'hidden', 'rival', vault.intent, vault.dead] : [];
+    const known = said.startsWith('/v1/audit') ? ['vault', 'hidden', 'rival', vault.network, vault.intent, vault.dead] : [];
     return secrets.filter((secret) => !known.includes(secret)).filter((secret) => !said.includes(secret) && all.includes(secret));
   };
   const strangers = (): Person[] => [...land.people.values()].filter(({ domain, node }) => domain === 'acme' || node !== undefined);
@@ -99,7 +99,7 @@ describe('the HTTP door, to everybody who has a credential', () => {
     const found = (await records()).slice(recordedBefore.length).filter(({ status }) => status === 403).map(({ subject, request }) => `${subject} ${request}`);
     count.recorded = found.length;
     expect(found.sort()).toEqual(expected.map(({ subject, request }) => `${subject} ${request}`).sort());
-    expect(land.live.complaints()).toEqual([]);
+    expect([...land.live.complaints(), ...land.live.violations()].slice(0, 20)).toEqual([]);
     console.log(`door: ${count.asked} requests by ${land.people.size - 1} credentials to ${routes.length} routes: ${count.refused} refused, ${count.recorded} of these on record, ${count.answered} within their scope; ${count.pairs} pairs of existing and not existing looked the same; 0 leaks`);
   }, 60_000);
 

@@ -7,6 +7,7 @@ import type { Bus } from '@osier/bus/bus';
 import type { ServiceName } from '@osier/bus/grants';
 import { type Installation as Keys, newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
+import { keyOf } from '@osier/bus/keys';
 import { freePort, type NatsServer, startNatsServer } from '@osier/bus/server';
 import type { StartCompanion } from '@osier/runtime/companion';
 import { serve } from '@osier/runtime/serve';
@@ -40,8 +41,10 @@ export interface Live {
   /** Ends a service as a stop would, and starts it again on the store that it had. */
   stop(service: ServiceName): Promise<void>;
   start(service: ServiceName): Promise<void>;
-  /** What services and door have complained of, and what nats-server has refused them. */
+  /** What services and door have complained of. */
   complaints(): string[];
+  /** What nats-server has refused to services and door. */
+  violations(): string[];
   close(): Promise<void>;
 }
 
@@ -62,7 +65,13 @@ export async function startLive(): Promise<Live> {
   const keys = await newInstallation();
   const server = await startNatsServer({ dir, config: natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'js'), trust: keys.trust }) });
   const heard: string[] = [];
-  const connected = async (name: ServiceName): Promise<Bus> => connectBus({ url: server.url, ...(await keys.service(name)), name: `osier-${name}` });
+  // The server names who was refused by his key.
+  const serviceKeys: string[] = [];
+  const connected = async (name: ServiceName): Promise<Bus> => {
+    const login = await keys.service(name);
+    serviceKeys.push(keyOf(login.seed).getPublicKey());
+    return connectBus({ url: server.url, ...login, name: `osier-${name}` });
+  };
   const stores = new Map<string, Store>();
   const running = new Map<string, () => Promise<void>>();
   const companions: Readonly<Record<string, StartCompanion>> = { tenant: accountsOver(server.url, keys.authority), topology: coordinator };
@@ -93,7 +102,8 @@ export async function startLive(): Promise<Live> {
   return {
     server, keys, api, bus, start, stop,
     root: (method, path, body, headers = {}) => call(api.url, method, path, { ...(body === undefined ? {} : { body: JSON.stringify(body) }), headers: { authorization: `Bearer ${rootToken}`, ...headers } }),
-    complaints: () => [...heard, ...server.log().split('\n').filter((line) => /Violation/.test(line) && /osier-/.test(line))],
+    complaints: () => [...heard],
+    violations: () => server.log().split('\n').filter((line) => /Violation/.test(line) && serviceKeys.some((key) => line.includes(key))),
     close: async () => {
       await api.stop();
       for (const name of [...running.keys()]) await stop(name);
