@@ -74,7 +74,7 @@ export async function startLive(): Promise<Live> {
   };
   const stores = new Map<string, Store>();
   const running = new Map<string, () => Promise<void>>();
-  const companions: Readonly<Record<string, StartCompanion>> = { tenant: accountsOver(server.url, keys.authority), topology: coordinator };
+  const companions: Readonly<Record<string, StartCompanion>> = { tenant: accountsOver({ url: server.url, tls: undefined }, keys.authority), topology: coordinator };
 
   const start = async (name: ServiceName): Promise<void> => {
     const definition = parts[name];
