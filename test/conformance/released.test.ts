@@ -74,6 +74,13 @@ describe.each(versions)('release %s', (version) => {
     expect(schema?.parse(body)).toMatchObject(body as object);
   });
 
+  const said = messages.filter((file) => /^(OUTCOMES|RECEIPTS|OBSERVATIONS|FLOWS)\.|^CHANGES\.(barrier|interest)\./.test(file));
+  it.each(said)('its message %s with a field more, as a later version may say it, is understood', (file) => {
+    const { subject, body } = JSON.parse(readFileSync(join(folder, 'messages', file), 'utf8')) as { subject: string; body: object };
+    const schema = schemaFor(subject);
+    expect(schema?.parse({ ...body, ofALaterVersion: { anything: true } })).toEqual(schema?.parse(body));
+  });
+
   it('keeps a message of every kind of intent that people publish, of every state, and of every answer', () => {
     expect(messages.length).toBeGreaterThanOrEqual(25);
   });

@@ -13,23 +13,23 @@ import { stateSubject } from './subjects.ts';
  * has received everything before it: that is how the agent knows that it has drained. A newer `join-…` also carries the filters of
  * every earlier one whose interest document no receipt of the node has reached yet.
  */
-export const interestSchema = z.strictObject({
+export const interestSchema = z.object({
   kind: z.literal('interest'),
   node: z.string(),
   session: z.string().meta({ description: "The agent's session that the consumer was made for" }),
   generation: z.int().min(1).meta({ description: 'Counts the changes of the interest; never runs backwards' }),
   filters: z.array(z.string()),
-  join: z.strictObject({ generation: z.int(), filters: z.array(z.string()) }).optional()
+  join: z.object({ generation: z.int(), filters: z.array(z.string()) }).optional()
     .meta({ description: 'Drain the join consumer: it replays the last message of each subject under these filters' }),
 });
 export type Interest = z.infer<typeof interestSchema>;
 export const interestSubject = (nodeId: string): string =>
   stateSubject({ domain: none, project: none, environment: none, noun: 'interest', parent: none, id: nodeId });
 
-export const barrierSchema = z.strictObject({ kind: z.literal('barrier'), at: z.string(), count: z.int(), incarnation: z.string().optional().meta({ description: 'Of the CHANGES stream; receipts repeat it' }) });
+export const barrierSchema = z.object({ kind: z.literal('barrier'), at: z.string(), count: z.int(), incarnation: z.string().optional().meta({ description: 'Of the CHANGES stream; receipts repeat it' }) });
 export type Barrier = z.infer<typeof barrierSchema>;
 
-export const helloSchema = z.strictObject({ node: z.string(), session: tokenSchema, at: z.string() });
+export const helloSchema = z.object({ node: z.string(), session: tokenSchema, at: z.string() });
 export type Hello = z.infer<typeof helloSchema>;
 /** The topic of an agent's hello among its observations. */
 export const helloTopic = 'hello';

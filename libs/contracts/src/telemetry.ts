@@ -2,17 +2,17 @@ import { z } from 'zod';
 import { idSchema, ipv4Schema, timeSchema } from './names.ts';
 
 /** "Everything up to `revision` that concerns this node is in its kernel, read back at `readBackAt`, except what is pending." */
-export const receiptSchema = z.strictObject({
+export const receiptSchema = z.object({
   node: z.string(),
   incarnation: z.string().meta({ description: 'Of the CHANGES stream that the revision counts in' }),
   revision: z.int().min(0),
   epoch: z.int().min(0).meta({ description: "The kernel's world number in force" }),
   digest: z.string().meta({ description: 'SHA-256 of the meaning of what was read back: addresses with their rules, not node-local numbers' }),
   readBackAt: timeSchema,
-  endpoints: z.array(z.strictObject({ id: idSchema, version: z.int() })).meta({ description: "This node's endpoints that are programmed, with the version of each" }),
-  pending: z.array(z.strictObject({ kind: z.string(), id: z.string(), path: z.string(), code: z.string(), reason: z.string() }))
+  endpoints: z.array(z.object({ id: idSchema, version: z.int() })).meta({ description: "This node's endpoints that are programmed, with the version of each" }),
+  pending: z.array(z.object({ kind: z.string(), id: z.string(), path: z.string(), code: z.string(), reason: z.string() }))
     .meta({ description: 'What could not be put into force, and why' }),
-  counts: z.strictObject({ addresses: z.int(), identities: z.int(), policyEntries: z.int(), rules: z.int() }),
+  counts: z.object({ addresses: z.int(), identities: z.int(), policyEntries: z.int(), rules: z.int() }),
   traceparent: z.string().optional(),
 });
 export type Receipt = z.infer<typeof receiptSchema>;
@@ -25,21 +25,21 @@ export const dropReasons = [
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
-const flowSide = z.strictObject({
+const flowSide = z.object({
   address: ipv4Schema,
   port: z.int().min(0).max(65535)
     .meta({ description: '0: none. The protocol has no ports; or, at the source, the record tells of further denials (`packets.forward` is 0), which are counted together over all source ports' }),
   endpoint: z.string().optional().meta({ description: "The endpoint's path, where the node knows it" }),
   tags: z.record(z.string(), z.string()).optional(),
 });
-const decision = z.strictObject({
+const decision = z.object({
   direction: z.enum(['ingress', 'egress']),
   policy: z.string().meta({ description: 'Path of the policy, or "default"' }),
   policyId: z.string(),
   rule: z.string().meta({ description: 'The rule by name or number in its policy, or default-allow, default-deny' }),
 });
 /** One conversation as one node saw it start, end, or be denied. */
-export const flowSchema = z.strictObject({
+export const flowSchema = z.object({
   event: z.enum(['start', 'end', 'denied']),
   endedBy: z.enum(['fin', 'rst', 'timeout', 'policy', 'removed', 'replaced']).optional(),
   at: timeSchema,
@@ -51,17 +51,17 @@ export const flowSchema = z.strictObject({
   reason: z.enum(dropReasons),
   decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),
   revision: z.int().meta({ description: 'In force when it was decided' }),
-  packets: z.strictObject({ forward: z.int(), reply: z.int() }),
-  bytes: z.strictObject({ forward: z.int(), reply: z.int() }),
+  packets: z.object({ forward: z.int(), reply: z.int() }),
+  bytes: z.object({ forward: z.int(), reply: z.int() }),
   repeats: z.int().min(0).meta({ description: 'Further denials since the last record from the same source address to the same destination address, port and protocol, for the same reason: over all source ports, since each new attempt has another' }),
 });
 export type Flow = z.infer<typeof flowSchema>;
 
 /** `lost`: flow records that this node could not report, those included that its kernel dropped while no agent was reading, so that a gap is never mistaken for silence. Counts up; begins again with the node. */
-export const flowBatchSchema = z.strictObject({ node: z.string(), lost: z.int().min(0), flows: z.array(flowSchema) });
+export const flowBatchSchema = z.object({ node: z.string(), lost: z.int().min(0), flows: z.array(flowSchema) });
 export type FlowBatch = z.infer<typeof flowBatchSchema>;
 
-export const observationSchema = z.strictObject({
+export const observationSchema = z.object({
   node: z.string(), at: timeSchema,
   topic: z.enum(['health', 'drift', 'repair', 'capacity', 'drops']),
   severity: z.enum(['info', 'warning', 'error']),
