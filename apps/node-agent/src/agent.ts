@@ -104,11 +104,15 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   const run = (): void => {
     scheduled = undefined;
     if (stopped || !sessions.knowledge.complete) return;
-    const { view, changes, revision, incarnation } = sessions.knowledge;
+    const { view, changes, revision, incarnation, unreadable } = sessions.knowledge;
     const traces = sessions.takeTraces();
     const inForce = Math.max(done.revision, Number(kernel.revisions()[kernel.config().epoch & 1] ?? 0n));
     if (revision < inForce) {
       fail(olderWorld(o.node, revision, inForce));
+      return publish(done.revision, incarnation, traces);
+    }
+    if (unreadable !== undefined) {
+      fail(laterVersion(o.node, unreadable));
       return publish(done.revision, incarnation, traces);
     }
     const news = done.view !== view || done.changes !== changes || again || failure !== undefined;
@@ -162,6 +166,12 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
 const olderWorld = (node: string, revision: number, inForce: number): Pending => ({
   kind: 'node', id: node, path: node, code: 'older-world',
   reason: `The state stream ends at revision ${revision}, and this kernel enforces revision ${inForce}: it goes on enforcing that. If the installation was made anew on purpose, take the old one out of this node (--cleanup).`,
+});
+
+/** Without it the others are half a world: it may be the policy that denies. */
+const laterVersion = (node: string, subject: string): Pending => ({
+  kind: 'node', id: node, path: node, code: 'document-unknown',
+  reason: `This agent cannot read ${subject}: a later version wrote it. The kernel goes on enforcing what it has. Upgrade the agent of this node.`,
 });
 
 const notAsWritten = (node: string, differences: readonly string[]): Pending => ({

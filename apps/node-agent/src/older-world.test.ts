@@ -13,6 +13,27 @@ beforeEach(async () => {
 afterEach(() => world.stop());
 
 describe('an agent whose streams were emptied or put back', () => {
+  it('enforces nothing around a document that a later version wrote and it cannot read: it may be the one that denies', async () => {
+    await world.startAgent();
+    const before = await world.settle(...base, nobody);
+    expect(world.send(web, db, 5432)).toBe('policy_denied');
+    // The same policy under another name, which this version cannot read, and then the end of the one that it could.
+    const later = make.policy(302, staging, { appliesTo: { matchTags: { app: 'db' } }, ingress: [] });
+    await world.put({ ...later, spec: { ...later.spec, ofALaterVersion: true } } as never);
+    await world.put({ ...nobody, version: 2, phase: 'deleted' });
+    await world.barrier();
+    const receipt = await world.receipt(0, (r) => r.pending.some((p) => p.code === 'document-unknown'));
+    expect(receipt.revision).toBe(before.revision);
+    expect(receipt.pending[0]?.reason).toMatch(/cannot read osier\.state\..*policy.*Upgrade the agent/);
+    await pause(100);
+    expect(world.send(web, db, 5432)).toBe('policy_denied');
+
+    await world.put({ ...later, version: 2 });
+    const after = await world.settle();
+    expect(after.revision).toBeGreaterThan(before.revision);
+    expect(world.send(web, db, 5432)).toBe('policy_denied');
+  });
+
   it('takes no older world for the truth, not even after a start of its own: it enforces what it had, and says so', async () => {
     await world.startAgent();
     const before = await world.settle(...base, nobody);

@@ -24,6 +24,8 @@ export interface Knowledge {
   readonly complete: boolean;
   /** Counts the documents that changed the view. */
   readonly changes: number;
+  /** Subject of a document that this version cannot read; what it says may be that something is denied. */
+  readonly unreadable: string | undefined;
 }
 export interface Sessions {
   readonly knowledge: Knowledge;
@@ -45,11 +47,12 @@ interface Session {
   drained: number;
   highest: number;
   changes: number;
+  readonly unreadable: Set<string>;
 }
 
 export async function startSessions(o: { bus: Bus; node: string; log: Log; now: () => number; newId: () => string; onAdvance: () => void; onSilence?: () => void }): Promise<Sessions> {
   const { bus, node, log } = o;
-  const begin = (): Session => ({ id: o.newId(), view: createView(), interest: undefined, drained: 0, highest: 0, changes: 0 });
+  const begin = (): Session => ({ id: o.newId(), view: createView(), interest: undefined, drained: 0, highest: 0, changes: 0, unreadable: new Set() });
   let session = begin();
   let incarnation = '';
   let heard = o.now();
@@ -82,8 +85,11 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
       if (interest?.node === node && interest.session === session.id) takeInterest(interest, from);
     } else if (parsed && isKindName(parsed.noun)) {
       const document = documentSchema(parsed.noun).safeParse(body).data as AnyDocument | undefined;
-      if (document === undefined) log.error({ subject, sequence }, 'this document is not of a shape that this version knows; it is passed over');
-      else if (session.view.merge(subject, sequence, document)) {
+      if (document === undefined) {
+        if (!session.unreadable.has(subject)) log.error({ subject, sequence }, 'this document is not of a shape that this version knows; nothing newer is enforced until it is');
+        session.unreadable.add(subject);
+      } else session.unreadable.delete(subject);
+      if (document !== undefined && session.view.merge(subject, sequence, document)) {
         session.changes++;
         const trace = delivery.headers[headers.traceparent];
         if (trace !== undefined && traces.size < tracesKept) traces.add(trace);
@@ -133,7 +139,7 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
   const timer = setInterval(() => void hello(), helloEvery);
   return {
     get knowledge() {
-      return { view: session.view, revision: session.highest, incarnation, complete: isComplete(session), changes: session.changes };
+      return { view: session.view, revision: session.highest, incarnation, complete: isComplete(session), changes: session.changes, unreadable: [...session.unreadable][0] };
     },
     takeTraces() {
       const taken = [...traces];
