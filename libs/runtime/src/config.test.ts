@@ -1,11 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigProblem, loginFrom, readServiceConfig } from './config.ts';
+import { natsTls } from './nats-settings.ts';
 
 const good = { OSIER_NATS_URL: 'nats://127.0.0.1:4222', OSIER_CREDENTIALS_FILE: '/c.json', OSIER_DATA_DIR: '/d' };
 
 describe('the configuration of a service', () => {
   it('has defaults for what may be left out, and takes an empty variable for none', () => {
     expect(readServiceConfig({ ...good, OSIER_LOG_LEVEL: '', PATH: '/bin' })).toEqual({ ...good, OSIER_LOG_LEVEL: 'info', OSIER_HEALTH_PORT: 0 });
+  });
+  it('names the files of TLS, where there are any', () => {
+    expect(natsTls(readServiceConfig(good))).toBeUndefined();
+    const files = { OSIER_NATS_TLS_CA: '/ca', OSIER_NATS_TLS_CERT: '/cert', OSIER_NATS_TLS_KEY: '/key' };
+    expect(natsTls(readServiceConfig({ ...good, ...files }))).toEqual({ ca: '/ca', cert: '/cert', key: '/key' });
+    expect(natsTls(readServiceConfig({ ...good, OSIER_NATS_TLS_CERT: '/cert', OSIER_NATS_TLS_KEY: '' }))).toEqual({ ca: undefined, cert: '/cert', key: undefined });
   });
   it('says of everything that is wrong what it is and what it is for', () => {
     const read = () => readServiceConfig({ OSIER_NATS_URL: 'nats://x', OSIER_DATA_DIR: '', OSIER_HEALTH_PORT: 'many', OSIER_CREDENTIALS_FILE: '/c' });

@@ -161,4 +161,17 @@ describe('a service as a process', () => {
     expect(output()).toMatch(/osier tenant cannot start: .*OSIER_DATA_DIR: is not set.*OSIER_LOG_LEVEL/s);
     expect(output()).not.toContain('    at ');
   }, 30_000);
+
+  it('that cannot speak TLS with NATS as it is set says what to do, and ends with 1', async () => {
+    for (const [environment, says] of [
+      [{ OSIER_NATS_TLS_CA: '/gone.pem' }, 'OSIER_NATS_TLS_CA names /gone.pem, which cannot be read: ENOENT. Correct the path'],
+      [{ OSIER_NATS_URL: nats.url.replace('nats:', 'tls:') }, 'speaks without TLS, and TLS is set here'],
+    ] as const) {
+      const { child, output } = start(environment);
+      expect(await ended(child)).toBe(1);
+      expect(output()).toContain('osier tenant cannot start: ');
+      expect(output()).toContain(says);
+      expect(output()).not.toContain('    at ');
+    }
+  }, 30_000);
 });
