@@ -1,4 +1,5 @@
 import type { Trust } from './authority.ts';
+import { type ClusterInput, clusterBlock } from './cluster/configuration.ts';
 import { serverLimits } from './grants.ts';
 
 /**
@@ -13,7 +14,10 @@ export interface ServerInput {
   readonly trust: Trust;
   /** `host:port` of nats-server's monitoring pages; absent: none. */
   readonly monitor?: string;
+  /** Its own within a cluster. */
   readonly serverName?: string;
+  /** Absent: a single server. */
+  readonly cluster?: ClusterInput;
   /** PEM files. `verify`: clients too have to show a certificate that `ca` has signed. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string; readonly verify?: boolean };
   readonly limits?: Partial<typeof serverLimits>;
@@ -28,6 +32,7 @@ export function natsConfiguration(input: ServerInput): string {
     `server_name: ${text(input.serverName ?? 'osier')}`,
     ...(input.monitor === undefined ? [] : [`${input.tls === undefined ? 'http' : 'https'}: ${text(input.monitor)}`]),
     ...(input.tls === undefined ? [] : [tlsBlock(input.tls)]),
+    ...(input.cluster === undefined ? [] : [clusterBlock(input.cluster, input.serverName, text)]),
     `max_payload: ${limits.maxPayload}`,
     `max_connections: ${limits.maxConnections}`,
     `max_pending: ${limits.maxPending}`,

@@ -59,6 +59,8 @@ export interface StreamState {
   readonly messages: number;
   /** Made to replace one that was lost: what it is to hold has to be published again first. */
   readonly rebuilt: boolean;
+  /** On how many servers it is kept. */
+  readonly replicas: number;
 }
 
 export interface ConsumerState { readonly name: string; readonly filters: readonly string[]; readonly pending: number; readonly ackPending: number; readonly deliveredStreamSequence: number; readonly metadata: Readonly<Record<string, string>> }
@@ -93,7 +95,13 @@ export interface Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): Promise<Published>;
   /** The last message of a subject (wildcards allowed) in a stream, asked of the stream itself. Throws BusRefused where the stream is missing. */
   last(stream: string, subject: string): Promise<Message | undefined>;
-  stream(name: string): Promise<StreamState | undefined>;
+  /**
+   * `confirmed`: holds everything that was acknowledged before it was asked for. Without, the answer of a server that was cut off from the others, or has just taken
+   * over from one, may lack what it has not heard of yet, a whole stream even.
+   */
+  stream(name: string, o?: { readonly confirmed?: boolean }): Promise<StreamState | undefined>;
+  /** Has another server lead a stream that several keep: what was stuck with the one before, such as a mirror, begins anew there. Nothing for a stream that one server keeps. */
+  leadElsewhere(stream: string): Promise<void>;
 
   /**
    * Fetches from a durable consumer and hands over what came, in stream order, at most `batch` at a time; the next batch comes when `onBatch` has returned.

@@ -57,8 +57,15 @@ export function busContract(title: string, open: () => Promise<BusUnderTest>): v
       it('knows a message id again at once, and does not hold it against a later message', async () => {
         const subject = state(scope(), 'a');
         const headers = { 'Nats-Msg-Id': randomUUID() };
-        const [first, second] = await Promise.all([put(subject, 'one', { headers }), put(subject, 'one', { headers })]);
-        expect(second).toEqual({ ...first, duplicate: true });
+        // A cluster cannot say yet where the first will be: whoever is told so may not take it for stored, and asks again.
+        const second = async (): Promise<Published> => {
+          for (;;) {
+            const found = await put(subject, 'one', { headers }).catch((error: unknown) => error);
+            if (!(found instanceof BusUnavailable)) return found as Published;
+          }
+        };
+        const [first, again] = await Promise.all([put(subject, 'one', { headers }), second()]);
+        expect(again).toEqual({ ...first, duplicate: true });
         await new Promise((resolve) => setTimeout(resolve, 400));
         await expect(put(subject, 'other', { headers })).resolves.toMatchObject({ duplicate: false });
       });

@@ -3,6 +3,7 @@ import { type Kind, kindsOf, type Service } from '@osier/contracts/kinds';
 import { none } from '@osier/contracts/names';
 import { credentialToken, mayAs, type Reach, type Role } from '@osier/contracts/roles';
 import { type StreamName, streams } from '@osier/contracts/streams';
+import { probeNames } from './jetstream/confirm.ts';
 import { livePrefix } from './jetstream/streams.ts';
 
 /**
@@ -119,7 +120,7 @@ const replaceable: readonly StreamName[] = ['CHANGES', 'STATE', 'RECEIPTS', 'OBS
 const api = (...calls: string[]): string[] => calls.map((call) => `$JS.API.${call}`);
 /** Reading: what there is, single messages, and consumers. */
 const reading = [...api('STREAM.INFO.*', 'STREAM.MSG.GET.*', 'CONSUMER.CREATE.>', 'CONSUMER.INFO.*.*', 'CONSUMER.LIST.*', 'CONSUMER.DELETE.*.*', 'CONSUMER.MSG.NEXT.*.*'), '$JS.ACK.>', inbox];
-const keeping = api('STREAM.CREATE.*', 'STREAM.UPDATE.*', ...replaceable.map((name) => `STREAM.DELETE.${name}`));
+const keeping = api('STREAM.CREATE.*', 'STREAM.UPDATE.*', 'STREAM.LEADER.STEPDOWN.*', 'STREAM.MSG.DELETE.*', ...probeNames.map((name) => `STREAM.DELETE.${name}`), ...replaceable.map((name) => `STREAM.DELETE.${name}`));
 const documents = (kinds: readonly (Kind | 'barrier' | 'interest')[]): string[] => kinds.map((kind) => `osier.state.*.*.*.${kind}.*.*`);
 
 const ofService = (service: Service, more: readonly ('barrier' | 'interest')[] = []): Permission => ({

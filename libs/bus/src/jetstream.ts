@@ -1,4 +1,5 @@
 import type { Msg } from '@nats-io/nats-core';
+import { type StreamDeclaration, streams as declarations } from '@osier/contracts/streams';
 import { type Bus, BusRefused, BusUnavailable, type ConsumerDeclaration, type Consumption, NotStored, type Published, WrongLastSequence } from './bus.ts';
 import { consumeWith } from './consume.ts';
 import { type ApiError, apiCodes, hasCode, JetStreamRefused, jetStreamApi } from './jetstream/api.ts';
@@ -9,6 +10,7 @@ import { fromNats, fromStored, toNats } from './jetstream/headers.ts';
 import { Puller } from './jetstream/pull.ts';
 import { readStream } from './jetstream/read.ts';
 import { streamsOf } from './jetstream/streams.ts';
+import { matches } from './match.ts';
 
 /** Milliseconds. */
 const publishTimeout = 5_000;
@@ -19,22 +21,26 @@ const errorHeader = 'Nats-Service-Error';
 /** The bus over a NATS server. Returns when connected; waits for ever for a server that is not there yet. */
 export async function connectBus(o: ConnectOptions): Promise<Bus> {
   const connection = await openConnection(o);
-  const api = jetStreamApi(() => connection.ready());
-  const streams = streamsOf(api);
+  const api = jetStreamApi(connection);
+  const streams = streamsOf(api, { replicas: o.replicas ?? 1, clustered: connection.clustered });
   const consumers = consumersOf(api);
   const consumptions = new Set<Consumption>();
+  const last: Bus['last'] = async (stream, subject) => {
+    try {
+      const { message } = await api<{ message: Stored }>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
+      return { stream, subject: message.subject, sequence: message.seq, data: Buffer.from(message.data ?? '', 'base64'), headers: fromStored(message.hdrs), storedAt: Date.parse(message.time) };
+    } catch (error) {
+      if (hasCode(error, apiCodes.noMessage)) return undefined;
+      throw error;
+    }
+  };
   return {
     publish: (subject, data, options = {}) => publish(connection, subject, data, options),
-    last: async (stream, subject) => {
-      try {
-        const { message } = await api<{ message: Stored }>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
-        return { stream, subject: message.subject, sequence: message.seq, data: Buffer.from(message.data ?? '', 'base64'), headers: fromStored(message.hdrs), storedAt: Date.parse(message.time) };
-      } catch (error) {
-        if (hasCode(error, apiCodes.noMessage)) return undefined;
-        throw error;
-      }
+    last,
+    stream: (name, how) => streams.state(name, how),
+    leadElsewhere: async (stream) => {
+      if (((await streams.state(stream))?.replicas ?? 1) > 1) await streams.stepDown(stream);
     },
-    stream: (name) => streams.state(name),
     consume: async (request) => {
       const consumption = await consume(connection, consumers, request, o.inboxPrefix);
       consumptions.add(consumption);
@@ -45,7 +51,7 @@ export async function connectBus(o: ConnectOptions): Promise<Bus> {
         },
       };
     },
-    read: (request) => readStream(connection, consumers, streams, request, o.inboxPrefix),
+    read: (request) => readStream({ connection, consumers, streams, last }, request, o.inboxPrefix),
     ensureStreams: (after) => streams.ensure(after),
     deleteStream: (name) => streams.remove(name),
     ensureConsumer: (durable, declaration) => consumers.ensure(durable, declaration, false),
@@ -76,9 +82,12 @@ async function publish(connection: Connection, subject: string, data: Uint8Array
   try {
     answer = await nats.request(subject, data, { timeout, ...(headers === undefined ? {} : { headers }) });
   } catch (error) {
-    throw explain(error, subject, () => new NotStored(`no stream takes ${subject}`));
+    const explained = explain(error, subject, () => nobodyStores(subject, connection.clustered()));
+    if (explained instanceof BusUnavailable) connection.unanswered();
+    throw explained;
   }
   const ack = acknowledgement(answer, subject);
+  connection.answered();
   if (ack.error === undefined) return { stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate ?? false };
   const code = ack.error.err_code;
   if (code === apiCodes.wrongLastSequence || code === apiCodes.wrongLastSequenceUnknown) throw new WrongLastSequence(`${subject}: ${ack.error.description}, not ${expected}`);
@@ -86,12 +95,22 @@ async function publish(connection: Connection, subject: string, data: Uint8Array
   throw new JetStreamRefused(ack.error, subject);
 }
 
+/** While the servers of a cluster elect who leads a stream, nobody listens to its subjects, as if it were not there. */
+function nobodyStores(subject: string, clustered: boolean): Error {
+  const declared = Object.values<StreamDeclaration>(declarations).some((stream) => stream.subjects.some((pattern) => matches(pattern, subject)));
+  if (!clustered || !declared) return new NotStored(`no stream takes ${subject}`);
+  return new BusUnavailable(`${subject}: no nats-server leads its stream at the moment`);
+}
+
 type PubAck = { stream: string; seq: number; duplicate?: boolean; error?: ApiError };
 function acknowledgement(answer: Msg, subject: string): PubAck {
   try {
     const ack = answer.json<PubAck>();
+    // In a cluster a repeat is answered while the first is not stored yet, and may never be.
+    if (ack.error === undefined && ack.duplicate === true && ack.seq === 0) throw new BusUnavailable(`${subject}: the same message is on its way and not stored yet`);
     if (ack.error !== undefined || (typeof ack.stream === 'string' && typeof ack.seq === 'number')) return ack;
-  } catch {
+  } catch (error) {
+    if (error instanceof BusUnavailable) throw error;
     // Not JSON: somebody who is no stream answered.
   }
   throw new NotStored(`${subject}: something answered that is no stream`);
@@ -100,7 +119,7 @@ function acknowledgement(answer: Msg, subject: string): PubAck {
 function consume(connection: Connection, consumers: Consumers, o: Parameters<Bus['consume']>[0], inboxPrefix?: string): Promise<Consumption> {
   const { declaration } = o;
   // A consumer of somebody else has to begin with its first delivery for us.
-  const puller = new Puller({ connection, stream: o.stream, consumer: o.durable, inboxPrefix, ...(declaration === undefined ? { lastOrdinal: 0, onGap: o.onGap } : {}) });
+  const puller = new Puller({ connection, stream: o.stream, consumer: o.durable, inboxPrefix, ...(declaration === undefined ? { lastOrdinal: 0, onGap: o.onGap } : { owned: true }) });
   const ensure = async (ours: ConsumerDeclaration, setBack: boolean): Promise<void> => {
     await consumers.ensure(o.durable, ours, setBack);
     puller.restart(undefined);

@@ -148,6 +148,7 @@ function connectMemory(broker: Broker): Bus {
     },
     last: async (stream, subject) => broker.stream(stream).last(subject),
     stream: async (name) => (open(), broker.streams.get(name)?.state()),
+    leadElsewhere: async () => open(),
     consume: async (request) => {
       const consumption = await consume(broker, request);
       consumptions.add(consumption);

@@ -3,9 +3,11 @@ import { connect } from '@nats-io/transport-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusRefused, BusUnavailable } from '../bus.ts';
 import { authenticatorOf, type Login } from '../login.ts';
+import type { StreamReplicas } from '../replicas.ts';
 import { type TlsFiles, tlsOptions, tlsRefusal } from '../tls.ts';
 import { isAuthorization, reasonOf } from './errors.ts';
 import { whyNoTls } from './handshake.ts';
+import { Patience } from './patience.ts';
 
 export type ConnectOptions = ConnectionOptions & (Login | {
   /** Asked each time that a connection is made, so that a file which was replaced meanwhile counts. */
@@ -17,6 +19,8 @@ export interface ConnectionOptions {
   /** How the connection is called in the server's lists and logs. */
   readonly name: string;
   readonly inboxPrefix?: string;
+  /** On how many servers `ensureStreams` keeps each stream at least; absent: 1. */
+  readonly replicas?: StreamReplicas;
   /** Given, or `tls://` in the URL: a server without TLS is refused. */
   readonly tls?: TlsFiles | undefined;
   /** Milliseconds to keep trying for the first connection; absent: for ever. */
@@ -31,6 +35,11 @@ export interface Connection {
   readonly session: () => number;
   /** The connection once it stands; BusUnavailable if it does not in time. */
   ready(timeoutMs?: number): Promise<NatsConnection>;
+  /** Whether the server that it is connected to is one of a cluster. */
+  clustered(): boolean;
+  /** JetStream answered, or did not. A server that has lost the others keeps its connections and answers nothing: another one is looked for. */
+  answered(): void;
+  unanswered(): void;
   /** Aborts whatever waits on the connection that is now lost. */
   lost(): AbortSignal;
   close(): Promise<void>;
@@ -39,15 +48,18 @@ export interface Connection {
 /** Milliseconds. */
 const retryEvery = 250;
 const defaultReadyTimeout = 5_000;
+/** An election takes up to nine seconds, during which no server can answer. */
+const leaveAfter = 10_000;
 
 /** Connects, and stays so for ever. Throws only when the server refuses the user, or `patienceMs` is over. */
 export async function openConnection(o: ConnectOptions): Promise<Connection> {
   const nats = await first(o);
-  const target = `${o.url} as ${o.name}`;
+  const target = (): string => `${nats.getServer()} as ${o.name}`;
   let up = true;
   let session = 1;
   let loss = new AbortController();
   const waiting = new Set<() => void>();
+  const patience = new Patience(leaveAfter);
   const say = (state: 'connected' | 'disconnected' | 'error', reason: string): void => o.onStatus?.({ state, reason });
 
   const follow = (status: Status): void => {
@@ -55,13 +67,13 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
       up = false;
       session++;
       loss.abort();
-      say('disconnected', `lost ${target}`);
+      say('disconnected', `lost ${status.server} as ${o.name}`);
     } else if (status.type === 'reconnect') {
       up = true;
       loss = new AbortController();
       for (const wake of waiting) wake();
       waiting.clear();
-      say('connected', target);
+      say('connected', target());
     } else if (status.type === 'error') say('error', reasonOf(status.error));
   };
   void (async () => {
@@ -69,13 +81,20 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
     up = false;
     loss.abort();
   })();
-  say('connected', target);
+  say('connected', target());
 
   return {
     nats,
     connected: () => up && !nats.isClosed(),
     session: () => session,
     lost: () => loss.signal,
+    clustered: () => nats.info?.cluster !== undefined,
+    answered: () => patience.answered(),
+    unanswered: () => {
+      if (!up || nats.isClosed() || nats.getServers().length < 2 || !patience.isOver(Date.now())) return;
+      say('error', `${nats.getServer()} has not answered for JetStream for ${leaveAfter / 1000} s: trying another server`);
+      void nats.reconnect();
+    },
     ready: async (timeoutMs = defaultReadyTimeout) => {
       if (nats.isClosed()) throw new BusUnavailable(`the connection to ${o.url} was closed`);
       if (up) return nats;
@@ -86,7 +105,7 @@ export async function openConnection(o: ConnectOptions): Promise<Connection> {
       await again;
       clearTimeout(timer);
       waiting.delete(wake);
-      if (!up) throw new BusUnavailable(`not connected to ${target}: trying again all the time${await because(o)}`);
+      if (!up) throw new BusUnavailable(`not connected to ${o.url} as ${o.name}: trying again all the time${await because(o)}`);
       return nats;
     },
     close: async () => {

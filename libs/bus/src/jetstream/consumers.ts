@@ -1,5 +1,7 @@
-import { BusRefused, ConsumerMissing, type ConsumerDeclaration, type ConsumerState, type From } from '../bus.ts';
+import { BusRefused, BusUnavailable, ConsumerMissing, type ConsumerDeclaration, type ConsumerState, type From } from '../bus.ts';
 import type { Api } from './api.ts';
+import { passThrough } from './confirm.ts';
+import { Patience } from './patience.ts';
 
 const nanos = (ms: number): number => ms * 1_000_000;
 
@@ -48,20 +50,58 @@ export interface Consumers {
   remove(stream: string, name: string): Promise<void>;
 }
 
+/**
+ * Milliseconds for which nobody leads a consumer of a stream that is led, after which it is taken for lost. An election takes a few seconds; but of a consumer that is removed and made
+ * anew just when all servers die, some find the former one on their disks, refuse to make the new one ("deliver policy can not be updated", nats-server 2.10), and it never has a majority again.
+ */
+const leaderlessFor = 20_000;
+
 export function consumersOf(api: Api): Consumers {
+  /** Of each consumer that could not be asked. */
+  const leaderless = new Map<string, Patience>();
+  /** How far each was acknowledged when it could be asked last, and how far one that was lost. */
+  const floors = new Map<string, number>();
+  const lost = new Map<string, number>();
+  const info = async (stream: string, name: string): Promise<ConsumerInfo | undefined> => {
+    const key = `${stream} ${name}`;
+    try {
+      const found = await missingIs(undefined, () => api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`));
+      leaderless.delete(key);
+      if (found !== undefined) floors.set(key, found.ack_floor.stream_seq);
+      return found;
+    } catch (error) {
+      if (!(error instanceof BusUnavailable)) throw error;
+      const patience = leaderless.get(key) ?? new Patience(leaderlessFor);
+      leaderless.set(key, patience);
+      if (!patience.isOver(Date.now())) throw error;
+      await passThrough(api, stream);
+      // Nobody leads it, so nobody may answer that it is removed; whoever wants it makes it anew.
+      await api(`CONSUMER.DELETE.${stream}.${name}`).catch(() => undefined);
+      lost.set(key, floors.get(key) ?? 0);
+      return undefined;
+    }
+  };
   const create = (name: string, d: ConsumerDeclaration, config: Record<string, unknown>): Promise<ConsumerInfo> =>
     api(`CONSUMER.CREATE.${d.stream}.${name}`, { stream_name: d.stream, config });
   return {
     ensure: async (name, d, setBack) => {
-      const found = await missingIs(undefined, () => api<ConsumerInfo>(`CONSUMER.INFO.${d.stream}.${name}`));
+      const found = await info(d.stream, name);
       const config = consumerConfig(name, d);
-      if (found === undefined) return void (await create(name, d, config));
+      const floor = lost.get(`${d.stream} ${name}`) ?? 0;
+      if (found === undefined) {
+        const goOn = floor > 0 && (d.from ?? 'all') === 'all';
+        await create(name, d, goOn ? { ...config, ...deliverPolicy({ sequence: floor + 1 }) } : config);
+        return void lost.delete(`${d.stream} ${name}`);
+      }
       if (!setBack || found.num_ack_pending === 0) return void (await create(name, d, { ...config, ...beginningOf(found) }));
       await api(`CONSUMER.DELETE.${d.stream}.${name}`);
       await create(name, d, { ...config, deliver_policy: 'by_start_sequence', opt_start_seq: found.ack_floor.stream_seq + 1 });
     },
     ephemeral: async (name, d) => (await create(name, d, { ...consumerConfig(name, d, false), mem_storage: true })).num_pending,
-    state: (stream, name) => missingIs(undefined, async () => stateOf(await api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${name}`))),
+    state: async (stream, name) => {
+      const found = await info(stream, name);
+      return found && stateOf(found);
+    },
     remove: (stream, name) => missingIs(undefined, async () => void (await api(`CONSUMER.DELETE.${stream}.${name}`))),
     list: async (stream) => {
       const all: ConsumerState[] = [];

@@ -27,6 +27,7 @@ export class Puller {
   readonly #consumer: string;
   readonly #inboxPrefix: string | undefined;
   readonly #onGap: () => void;
+  readonly #owned: boolean;
   #request: Request | undefined;
   #arrived: PulledDelivery[] = [];
   #failure: Error | undefined;
@@ -34,13 +35,17 @@ export class Puller {
   #wake: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `onGap`: deliveries were lost on the way, before those that the next `pull` returns. */
-  constructor(o: { connection: Connection; stream: string; consumer: string; inboxPrefix: string | undefined; lastOrdinal?: number | undefined; onGap?: (() => void) | undefined }) {
+  /**
+   * `onGap`: deliveries were lost on the way, before those that the next `pull` returns. `owned`: who pulls makes the consumer too, and sets it back when
+   * somebody else may have had what is missing.
+   */
+  constructor(o: { connection: Connection; stream: string; consumer: string; inboxPrefix: string | undefined; lastOrdinal?: number | undefined; onGap?: (() => void) | undefined; owned?: boolean }) {
     this.#connection = o.connection;
     this.#stream = o.stream;
     this.#consumer = o.consumer;
     this.#inboxPrefix = o.inboxPrefix;
     this.#lastOrdinal = o.lastOrdinal;
+    this.#owned = o.owned ?? false;
     this.#onGap = o.onGap ?? (() => undefined);
   }
 
@@ -125,6 +130,7 @@ export class Puller {
     // A status has no body; the headers of all others are left unread until somebody asks for them.
     const code = message.data.length === 0 ? (message.headers?.code ?? 0) : 0;
     if (code === 100) return this.#patience();
+    if (code === 503 && this.#owned && this.#connection.clustered()) return this.#end(new BusUnavailable(`no server leads consumer ${this.#consumer} on ${this.#stream} at the moment, if it is there`));
     if (code !== 0) return this.#end(ending(code, message.headers?.description ?? '', this.#consumer, this.#stream));
     const place = parseAckSubject(message.reply ?? '');
     if (place.ordinal !== 1 && this.#lastOrdinal !== undefined && place.ordinal !== this.#lastOrdinal + 1) this.#onGap();
@@ -136,7 +142,10 @@ export class Puller {
   }
   #patience(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end(new BusUnavailable(`consumer ${this.#consumer} on ${this.#stream} has fallen silent`)), silence);
+    this.#timer = setTimeout(() => {
+      this.#connection.unanswered();
+      this.#end(new BusUnavailable(`consumer ${this.#consumer} on ${this.#stream} has fallen silent`));
+    }, silence);
   }
   #end(failure: Error | undefined): void {
     clearTimeout(this.#timer);
@@ -151,7 +160,9 @@ export class Puller {
 function ending(code: number, description: string, consumer: string, stream: string): Error | undefined {
   if (code === 404 || code === 408) return undefined;
   if (code === 503 || /consumer deleted|stream deleted/i.test(description)) return new ConsumerMissing(`there is no consumer ${consumer} on ${stream}`);
-  if (/leadership change|server shutdown|batch completed/i.test(description)) return undefined;
+  // What the one before had sent and nobody got would come only after its ackWait, behind what is younger: whoever owns the consumer sets it back.
+  if (/leadership change|server shutdown/i.test(description)) return new BusUnavailable(`consumer ${consumer} on ${stream} is led by another server now`);
+  if (/batch completed/i.test(description)) return undefined;
   return new BusUnavailable(`consumer ${consumer} on ${stream}: ${code} ${description}`);
 }
 

@@ -64,7 +64,7 @@ export class MemoryStream {
   }
   state(): StreamState {
     const messages = this.messages();
-    return { incarnation: this.#incarnation, firstSequence: messages[0]?.sequence ?? this.#lastSequence + (this.#lastSequence === 0 ? 0 : 1), lastSequence: this.#lastSequence, messages: messages.length, rebuilt: this.#rebuilt };
+    return { incarnation: this.#incarnation, firstSequence: messages[0]?.sequence ?? this.#lastSequence + (this.#lastSequence === 0 ? 0 : 1), lastSequence: this.#lastSequence, messages: messages.length, rebuilt: this.#rebuilt, replicas: 1 };
   }
   messages(): readonly Message[] {
     const { maxAge } = this.declaration;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { StreamState } from '@osier/bus/bus';
 import { beginAfter, decide, type Found, type Remembered, stuckAfterMs, type Verdict } from './decide.ts';
 
-const stream = (over: Partial<StreamState> = {}): StreamState => ({ incarnation: 'one', firstSequence: 1, lastSequence: 50, messages: 50, rebuilt: false, ...over });
+const stream = (over: Partial<StreamState> = {}): StreamState => ({ incarnation: 'one', firstSequence: 1, lastSequence: 50, messages: 50, rebuilt: false, replicas: 1, ...over });
 const remembered: Remembered = { incarnation: 'one', highest: 50, witness: { subject: 'osier.state.a', sequence: 40 }, state: 'mirror' };
 const mirror = (over: Partial<StreamState> = {}) => stream({ incarnation: 'mirror', ...over });
 const sound: Found = { changes: stream(), state: mirror(), witnessAt: 40, stuckMs: 0 };
