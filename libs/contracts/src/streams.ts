@@ -19,9 +19,10 @@ export const streams = {
   INTENTS: { name: 'INTENTS', subjects: catalogue.map((i) => intentPattern(i.noun, i.verb)), maxAge: 30 * day, appendOnly: true },
   /**
    * Bounded by versions of each subject, not by age: a mirror checks the expected sequence of each message again, so the last message of every subject has
-   * to be in CHANGES as long as it is in STATE, or the next one would be accepted by the one and dropped by the other.
+   * to be in CHANGES as long as it is in STATE, or the next one would be accepted by the one and dropped by the other. And no version may go before STATE has it:
+   * services publish nothing more while STATE is a quarter of these behind.
    */
-  CHANGES: { name: 'CHANGES', subjects: ['osier.state.>'], maxAge: 0, maxPerSubject: 64 },
+  CHANGES: { name: 'CHANGES', subjects: ['osier.state.>'], maxAge: 0, maxPerSubject: 4_096 },
   STATE: { name: 'STATE', subjects: [], maxAge: 0, maxPerSubject: 1, mirrorOf: 'CHANGES' },
   OUTCOMES: { name: 'OUTCOMES', subjects: ['osier.outcome.>'], maxAge: 30 * day, appendOnly: true },
   DEAD: { name: 'DEAD', subjects: ['osier.dead.*.*.*'], maxAge: 90 * day },

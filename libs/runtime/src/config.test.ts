@@ -6,7 +6,11 @@ const good = { OSIER_NATS_URL: 'nats://127.0.0.1:4222', OSIER_CREDENTIALS_FILE: 
 
 describe('the configuration of a service', () => {
   it('has defaults for what may be left out, and takes an empty variable for none', () => {
-    expect(readServiceConfig({ ...good, OSIER_LOG_LEVEL: '', PATH: '/bin' })).toEqual({ ...good, OSIER_LOG_LEVEL: 'info', OSIER_HEALTH_PORT: 0 });
+    expect(readServiceConfig({ ...good, OSIER_LOG_LEVEL: '', PATH: '/bin' })).toEqual({ ...good, OSIER_LOG_LEVEL: 'info', OSIER_HEALTH_PORT: 0, OSIER_STREAM_REPLICAS: 1 });
+  });
+  it('keeps streams on one server, or on three: no other number survives more than the one below it', () => {
+    expect(readServiceConfig({ ...good, OSIER_STREAM_REPLICAS: '3' })).toMatchObject({ OSIER_STREAM_REPLICAS: 3 });
+    for (const bad of ['0', '2', '5', '1.5', 'three', '-3']) expect(() => readServiceConfig({ ...good, OSIER_STREAM_REPLICAS: bad })).toThrow(/OSIER_STREAM_REPLICAS: .*1 or 3/);
   });
   it('names the files of TLS, where there are any', () => {
     expect(natsTls(readServiceConfig(good))).toBeUndefined();

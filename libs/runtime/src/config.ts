@@ -1,10 +1,13 @@
 import { type Login, readLogin } from '@osier/bus/login';
+import { type StreamReplicas, streamReplicas } from '@osier/bus/replicas';
 import { z } from 'zod';
 import { natsSettings } from './nats-settings.ts';
 
 /** What a service's process is told by its environment. Secrets come from a file: never in argv, never in a log. */
 const serviceConfig = z.object({
   ...natsSettings,
+  OSIER_STREAM_REPLICAS: z.enum(streamReplicas.map(String), { error: `has to be ${streamReplicas.join(' or ')}` }).default('1').transform((text) => Number(text) as StreamReplicas)
+    .meta({ description: 'On how many nats-servers each stream is kept: 1, or 3 in a cluster' }),
   OSIER_CREDENTIALS_FILE: z.string().min(1).meta({ description: 'Credentials file of the service for NATS (.creds)' }),
   OSIER_DATA_DIR: z.string().min(1).meta({ description: 'Directory of its database' }),
   OSIER_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'is not the URL of a PostgreSQL database' }).regex(/^[^/]+:\/\/[^/]*\/[^/?]/, 'names no database')

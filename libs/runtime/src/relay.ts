@@ -4,6 +4,7 @@ import { documentSubject } from '@osier/contracts/subjects';
 import type { Outgoing, Store } from '@osier/store/store';
 import type { Surroundings } from './context.ts';
 import { PublishedIsGone, publishIntent, publishOutcome, publishState } from './publish.ts';
+import type { MirrorLag } from './streams/lag.ts';
 
 type Of<T extends Outgoing['type']> = Extract<Outgoing, { type: T }>;
 const only = <T extends Outgoing['type']>(items: readonly Outgoing[], type: T) => items.filter((item): item is Of<T> => item.type === type);
@@ -12,7 +13,7 @@ export const maxRevisionMark = 'max-revision';
 /** The last own message, as JSON: what a stream that was set back does not have. */
 export const witnessMark = 'witness';
 /** Read and published at a time: the changes and outcomes of a batch of intents, whose batch is as large as it is for the same reason. */
-const rowsAtOnce = 512;
+export const rowsAtOnce = 512;
 /** Milliseconds. */
 const retry = { first: 100, longest: 2_000 };
 const lookAnyway = 1_000;
@@ -23,6 +24,8 @@ export interface RelayDeps {
   readonly around: Pick<Surroundings, 'service' | 'log' | 'now'>;
   /** Whether the streams are those that the database published to; nothing goes out otherwise. */
   readonly trusted?: () => boolean;
+  /** Whether STATE keeps up. */
+  readonly lag?: Pick<MirrorLag, 'allow'>;
   readonly onPublished?: ((document: AnyDocument, revision: number) => void | Promise<void>) | undefined;
 }
 
@@ -93,10 +96,12 @@ export class Relay {
  * the disk; only where somebody is told of changes, they are recorded first: who comes up meanwhile reads of them, or is told.
  */
 export async function relayOnce(deps: RelayDeps): Promise<number> {
-  const { bus, store, around, onPublished } = deps;
+  const { bus, store, around, lag, onPublished } = deps;
   const items = await store.outgoing(rowsAtOnce);
   if (items.length === 0) return 0;
-  const { revisions, done, failure } = await publishStates(only(items, 'state'), (item, after) => publishState(bus, around.service, item, after));
+  const states = only(items, 'state');
+  if (states.length > 0) await lag?.allow(states.length);
+  const { revisions, done, failure } = await publishStates(states, (item, after) => publishState(bus, around.service, item, after));
   const recordFirst = failure !== undefined || onPublished !== undefined;
   if (recordFirst) await record(store, done, []);
   for (const { item, revision } of done) await onPublished?.(item.document, revision);

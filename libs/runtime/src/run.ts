@@ -65,7 +65,10 @@ async function run(definition: AnyDefinition, options: RunOptions): Promise<void
 
   const store = await openStore(config, name, log);
   closers.unshift(() => store.close());
-  const bus = await connectBus({ url: config.OSIER_NATS_URL, login, name: `osier-${name}`, tls: natsTls(config) });
+  const bus = await connectBus({
+    url: config.OSIER_NATS_URL, login, name: `osier-${name}`, tls: natsTls(config), replicas: config.OSIER_STREAM_REPLICAS,
+    onStatus: ({ state, reason }) => log[state === 'connected' ? 'info' : 'warn']({ bus: state }, reason),
+  });
   closers.unshift(() => bus.close());
   const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion });
   await prepared(running, log);

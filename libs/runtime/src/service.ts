@@ -14,6 +14,7 @@ import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
 import { Relay } from './relay.ts';
 import { StreamGuard } from './streams/guard.ts';
+import { MirrorLag } from './streams/lag.ts';
 import { deliveredBefore, oneAtATime, overdueAlways, type Suspects } from './suspects.ts';
 
 export type { AnyDefinition };
@@ -85,7 +86,7 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const timers: NodeJS.Timeout[] = [];
 
   const guard = new StreamGuard({ bus, store, around, projection });
-  const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, onPublished: deps.companion && ((document, revision) => companion?.onOwnChange?.(document, revision)) });
+  const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, lag: new MirrorLag(bus), onPublished: deps.companion && ((document, revision) => companion?.onOwnChange?.(document, revision)) });
   const catchUp = () => projection.catchUp();
   const batches = <T>(work: Work<T>, suspected?: Suspects<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, suspects: suspected });
   const deciding: Deciding | undefined = definition.onOutcome && { onOutcome: definition.onOutcome, decide: decideWith(definition) };
@@ -125,8 +126,13 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
     if ((await guard.check()) || !before) relay.kick();
   }
 
-  const guarded = (what: string, work: () => Promise<unknown>) => () => {
-    work().catch((error: unknown) => log.warn({ err: error }, `${what} failed; it will be tried again`));
+  const guarded = (what: string, work: () => Promise<unknown>) => {
+    let running = false;
+    return () => {
+      if (running) return;
+      running = true;
+      work().catch((error: unknown) => log.warn({ err: error }, `${what} failed; it will be tried again`)).finally(() => (running = false));
+    };
   };
 
   return {

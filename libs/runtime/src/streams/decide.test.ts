@@ -30,8 +30,10 @@ describe('what to do about the streams', () => {
     ['it was made anew from 1, and has grown beyond what was known', remembered, { ...sound, changes: stream({ incarnation: 'two', lastSequence: 900 }) }, 'rebuild'],
     ['STATE is gone', remembered, { ...sound, state: undefined }, 'mirror'],
     ['STATE is beyond CHANGES', remembered, { ...sound, state: mirror({ lastSequence: 51 }) }, 'mirror'],
-    ['STATE is behind, and gets on', remembered, { ...sound, state: mirror({ lastSequence: 10 }), stuckMs: stuckAfterMs - 1 }, 'go-on'],
-    ['STATE is behind, and does not get on', remembered, { ...sound, state: mirror({ lastSequence: 10 }), stuckMs: stuckAfterMs }, 'mirror'],
+    ['STATE is behind, and gets on', remembered, { ...sound, state: mirror({ lastSequence: 10 }), stuckMs: stuckAfterMs.single - 1 }, 'go-on'],
+    ['STATE is behind, and does not get on', remembered, { ...sound, state: mirror({ lastSequence: 10 }), stuckMs: stuckAfterMs.single }, 'mirror'],
+    ['STATE is behind while the servers of a cluster elect who mirrors it', remembered, { ...sound, state: mirror({ lastSequence: 10, replicas: 3 }), stuckMs: stuckAfterMs.replicated - 1 }, 'go-on'],
+    ['STATE is behind in a cluster, and does not get on after all', remembered, { ...sound, state: mirror({ lastSequence: 10, replicas: 3 }), stuckMs: stuckAfterMs.replicated }, 'mirror'],
     ['another service has made STATE anew', remembered, { ...sound, state: mirror({ incarnation: 'another' }) }, 'compare'],
   ];
   it.each(cases)('%s', (_what, before, now, verdict) => expect(decide(before, now)).toMatchObject({ do: verdict }));

@@ -34,8 +34,14 @@ export type Verdict =
   /** STATE is another one than before: look whether it holds what the database holds. */
   | { readonly do: 'compare'; readonly because: string };
 
-/** Milliseconds: a mirror under load is behind, and gets on. */
-export const stuckAfterMs = 5_000;
+/**
+ * Milliseconds: a mirror under load is behind, and gets on. In a cluster it stands still when a server dies: an election takes up to nine seconds, and a mirror looks every
+ * ten whether it has heard nothing for ten (`sourceHealthCheckInterval` in the server's source, 2.10).
+ */
+export const stuckAfterMs = { single: 5_000, replicated: 45_000 } as const;
+/** Milliseconds after which another server of a cluster is to lead a mirror that does not get on: it then begins at once. */
+export const leadElsewhereAfterMs = 3_000;
+export const leadElsewhereEveryMs = 10_000;
 
 /** What to do about the streams. Lag is no evidence: a mirror whose origin was made anew says that it has none. */
 export function decide(remembered: Remembered, found: Found): Verdict {
@@ -64,7 +70,7 @@ export function decide(remembered: Remembered, found: Found): Verdict {
 function decideMirror(remembered: Remembered, changes: StreamState, { state, stuckMs }: Found): Verdict {
   if (!state) return { do: 'mirror', because: 'STATE is gone' };
   if (state.lastSequence > changes.lastSequence) return { do: 'mirror', because: `STATE ends at ${state.lastSequence}, beyond CHANGES at ${changes.lastSequence}: it mirrors another stream` };
-  if (state.lastSequence < changes.lastSequence && stuckMs >= stuckAfterMs) {
+  if (state.lastSequence < changes.lastSequence && stuckMs >= (state.replicas > 1 ? stuckAfterMs.replicated : stuckAfterMs.single)) {
     return { do: 'mirror', because: `STATE stays at ${state.lastSequence} while CHANGES is at ${changes.lastSequence}: it does not mirror any more` };
   }
   if (remembered.state !== undefined && state.incarnation !== remembered.state) return { do: 'compare', because: 'STATE was made anew' };

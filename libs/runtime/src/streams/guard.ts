@@ -7,7 +7,7 @@ import type { Projection } from '../projection.ts';
 import { maxRevisionMark, witnessMark } from '../relay.ts';
 import { announce, allAnnounced } from './announce.ts';
 import { compareState } from './compare.ts';
-import { beginAfter, decide, type Found, type Remembered, type Verdict, type Witness } from './decide.ts';
+import { beginAfter, decide, type Found, leadElsewhereAfterMs, leadElsewhereEveryMs, type Remembered, type Verdict, type Witness } from './decide.ts';
 
 const marks = { incarnation: 'incarnation', state: 'state-incarnation', ends: 'stream-ends', rebuilding: 'rebuilding' } as const;
 /** Whose turn it is to make a stream anew: one at once, the others only when the one before has not done it. */
@@ -16,6 +16,8 @@ const turnMs = 1_500;
 const endsEveryMs = 5_000;
 /** Streams whose messages may go, since they come again or are only looked at, and whose readers go by sequence. */
 const replaceable: readonly StreamName[] = ['RECEIPTS', 'OBSERVATIONS'];
+/** Where STATE stands still behind CHANGES, since when, and when another server was last asked to lead it. */
+const stillUnknown = { sequence: -1, since: 0, movedAt: 0 };
 const others = (Object.keys(streams) as StreamName[]).filter((name) => name !== 'CHANGES' && name !== 'STATE');
 
 /** The database is older than what it has published: to go on would give numbers and addresses a second time. */
@@ -46,7 +48,7 @@ export class StreamGuard {
   #comparing = false;
   #allWhole = false;
   #noticed: { because: string; at: number } | undefined;
-  #mirrorAt = { sequence: -1, since: 0 };
+  #mirror = stillUnknown;
   #endsAt = 0;
   #running: Promise<boolean> | undefined;
 
@@ -82,8 +84,15 @@ export class StreamGuard {
   async #check(): Promise<boolean> {
     if (this.#failed) throw this.#failed;
     const session = this.#bus.session;
-    const [remembered, found] = [await this.#remembered(), await this.#look()];
-    const verdict = decide(remembered, found);
+    const remembered = await this.#remembered();
+    let found = await this.#look();
+    let verdict = decide(remembered, found);
+    if (verdict.do !== 'go-on') {
+      // A server that was cut off, or has just taken over, may lack what is there: nothing is made anew on its word.
+      found = await this.#look({ confirmed: true });
+      verdict = decide(remembered, found);
+    }
+    if (verdict.do === 'go-on') await this.#hurry(found);
     const changed = await this.#act(verdict, remembered, found);
     if (changed === 'later') {
       this.#verifiedSession = 0;
@@ -104,14 +113,30 @@ export class StreamGuard {
       highest: Number((await this.#store.mark(maxRevisionMark)) ?? 0), witness: witness === undefined || witness === '' ? undefined : (JSON.parse(witness) as Witness),
     };
   }
-  async #look(): Promise<Found> {
-    const [state, changes] = [await this.#bus.stream('STATE'), await this.#bus.stream('CHANGES')];
+  async #look(how: { confirmed?: boolean } = {}): Promise<Found> {
+    try {
+      return await this.#ask(how);
+    } catch (error) {
+      // How long the mirror has been standing still counts only while both can be asked.
+      this.#mirror = stillUnknown;
+      throw error;
+    }
+  }
+  async #ask(how: { confirmed?: boolean }): Promise<Found> {
+    const [state, changes] = [await this.#bus.stream('STATE', how), await this.#bus.stream('CHANGES', how)];
     const text = await this.#store.mark(witnessMark);
     const witness = text === undefined || text === '' ? undefined : (JSON.parse(text) as Witness);
     const witnessAt = changes && witness ? (await this.#bus.last('CHANGES', witness.subject))?.sequence : undefined;
     const behind = state && changes && state.lastSequence < changes.lastSequence;
-    if (!behind || state.lastSequence !== this.#mirrorAt.sequence) this.#mirrorAt = { sequence: behind ? state.lastSequence : -1, since: Date.now() };
-    return { changes, state, witnessAt, stuckMs: Date.now() - this.#mirrorAt.since };
+    if (!behind || state.lastSequence !== this.#mirror.sequence) this.#mirror = { sequence: behind ? state.lastSequence : -1, since: Date.now(), movedAt: 0 };
+    return { changes, state, witnessAt, stuckMs: Date.now() - this.#mirror.since };
+  }
+  /** A mirror of a cluster whose origin's leader has died waits ten to twenty seconds before it looks for the new one; one whose copies were raised never does. */
+  async #hurry({ state, stuckMs }: Found): Promise<void> {
+    if ((state?.replicas ?? 1) === 1 || stuckMs < leadElsewhereAfterMs + turn[this.#around.service] * turnMs || Date.now() - this.#mirror.movedAt < leadElsewhereEveryMs) return;
+    this.#mirror.movedAt = Date.now();
+    this.#around.log.warn({ state: state?.lastSequence, stuckMs }, 'STATE does not get on with mirroring CHANGES: another server of the cluster is to lead it');
+    await this.#bus.leadElsewhere('STATE');
   }
 
   async #act(verdict: Verdict, remembered: Remembered, found: Found): Promise<boolean | 'later'> {
@@ -167,8 +192,10 @@ export class StreamGuard {
     this.#around.log.warn({ highest, after: beginAfter(highest) }, 'CHANGES and STATE were made anew');
   }
   async #mirrorAnew(first: boolean, remembered: Remembered): Promise<void> {
+    // Another service may be making it at this moment.
+    if (first) return this.#bus.ensureStreams();
     await this.#bus.deleteStream('STATE');
-    await this.#make(first ? {} : { STATE: remembered.highest });
+    await this.#make({ STATE: remembered.highest });
     this.#around.log.warn({}, 'STATE was made anew from CHANGES');
   }
   /** What is missing beside is made too, above what is known of it: an intent's id may be its sequence. */
@@ -187,8 +214,9 @@ export class StreamGuard {
     const before = await this.#ends();
     const now: Partial<Record<StreamName, number>> = {};
     for (const name of others) {
-      let state = await this.#bus.stream(name);
       const known = before[name] ?? 0;
+      let state = await this.#bus.stream(name);
+      if (!state || state.lastSequence < known) state = await this.#bus.stream(name, { confirmed: true });
       if (state && state.lastSequence < known && replaceable.includes(name) && !state.rebuilt) {
         this.#around.log.error({ stream: name, known, found: state.lastSequence }, `${name} was set back: it is made anew, and what it held is gone`);
         await this.#bus.deleteStream(name);
