@@ -32,7 +32,7 @@ export function natsConfiguration(input: ServerInput): string {
     `server_name: ${text(input.serverName ?? 'osier')}`,
     ...(input.monitor === undefined ? [] : [`${input.tls === undefined ? 'http' : 'https'}: ${text(input.monitor)}`]),
     ...(input.tls === undefined ? [] : [tlsBlock(input.tls)]),
-    ...(input.cluster === undefined ? [] : [clusterBlock(input.cluster, input.serverName, text)]),
+    ...(input.cluster === undefined ? [] : [clusterBlock(input.cluster, input.serverName, text, input.tls === undefined ? undefined : tlsBlock({ ...input.tls, verify: true }))]),
     `max_payload: ${limits.maxPayload}`,
     `max_connections: ${limits.maxConnections}`,
     `max_pending: ${limits.maxPending}`,

@@ -50,7 +50,8 @@ export async function newCertificateAuthority(name: string): Promise<Certificate
         serialNumber: serial(), subject: [{ CN: [wanted.name] }], issuer: authority.subjectName, ...inTime(wanted), publicKey: own.publicKey, signingKey: keys.privateKey, signingAlgorithm: algorithm,
         extensions: [
           new BasicConstraintsExtension(false, undefined, true), new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-          new ExtendedKeyUsageExtension([hosts.length > 0 ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth]),
+          // A server of a cluster is a client of the others.
+          new ExtendedKeyUsageExtension(hosts.length > 0 ? [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth] : [ExtendedKeyUsage.clientAuth]),
           await AuthorityKeyIdentifierExtension.create(keys.publicKey), await SubjectKeyIdentifierExtension.create(own.publicKey),
           ...(names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : []),
         ],

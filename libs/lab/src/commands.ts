@@ -11,7 +11,7 @@ export interface LabIo {
 }
 interface Named { name: string }
 interface Output { output: 'table' | 'json' }
-type Up = Named & Output & { tls?: boolean; nodes: string; domain: string[]; project: string };
+type Up = Named & Output & { tls?: boolean; nodes: string; natsServers: string; domain: string[]; project: string };
 type Load = Named & Output & { file: string; environment: string[]; domain?: string; project?: string };
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
@@ -25,12 +25,16 @@ export function registerLab(program: Command, io: LabIo): void {
 
   withOutput(command('up', 'start NATS, the services, nodes and their agents; returns when all is ready'))
     .option('--nodes <count>', 'how many nodes', '3')
+    .option('--nats-servers <count>', '1, or 3 as a cluster that keeps every stream three times', '1')
     .option('--domain <name>', 'a domain that gets an account on the bus (repeatable; default: acme)', collect, [])
     .option('--project <name>', 'the project that later commands mean', 'shop')
     .option('--tls', "everything speaks TLS, by certificates that the lab makes for itself")
     .action(async (o: Up) => {
       const [{ labUp }, { apiUrl }] = await Promise.all([import('./up.ts'), import('./programs.ts')]);
-      const up = await labUp({ name: o.name, nodes: Number(o.nodes), domains: o.domain.length > 0 ? o.domain : ['acme'], project: o.project, ...(o.tls ? { tls: true } : {}), progress: await progressOf(io, o), signal: io.signal, env: telemetryOf(io) });
+      const up = await labUp({
+        name: o.name, nodes: Number(o.nodes), natsServers: Number(o.natsServers), domains: o.domain.length > 0 ? o.domain : ['acme'], project: o.project, ...(o.tls ? { tls: true } : {}),
+        progress: await progressOf(io, o), signal: io.signal, env: telemetryOf(io),
+      });
       const server = apiUrl(up.record);
       if (o.output === 'json') io.out(JSON.stringify({ name: o.name, server, directory: up.paths.dir, nodes: up.record.nodes }, null, 2));
       else io.out(`Lab "${o.name}" is up: ${up.record.nodes.length} nodes, HTTP on ${server}, everything of it in ${up.paths.dir}.\nNext: osier lab load -f test/data/online-boutique --environment staging --environment production`);

@@ -18,7 +18,7 @@ export function labPaths(lab: string, base = labsFolder) {
     client: at('client.json'),
     inventory: at('inventory.json'),
     secrets: at('secrets'),
-    natsConfig: at('secrets', 'nats-server.conf'),
+    natsConfig: (server: string): string => at('secrets', server === 'nats' ? 'nats-server.conf' : `${server}.conf`),
     certificate: (name: string): string => at('secrets', `${name}.pem`),
     certificateKey: (name: string): string => at('secrets', `${name}-key.pem`),
     secret: (name: string): string => at('secrets', `${name}.json`),

@@ -17,6 +17,8 @@ export interface LabRecord {
   readonly domains: readonly string[];
   readonly project: string;
   readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  /** Of a cluster; absent: one server. */
+  readonly natsServers?: number;
   /** On the loopback address. */
   readonly ports: Readonly<Record<string, number>>;
   /** Everything speaks TLS, by certificates of the lab's own. */
@@ -30,12 +32,18 @@ export interface LabOptions {
   readonly domains: readonly string[];
   readonly project: string;
   readonly tls?: boolean;
+  /** 1, or 3 that form a cluster and keep every stream three times. Default 1. */
+  readonly natsServers?: number;
   readonly owner?: ProcessIdentity;
   /** Sent on to the services and agents, such as OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export const services = ['tenant', 'ipam', 'topology', 'policy'] as const;
+/** What the servers of the bus are called: `nats`, or `nats-1` to `nats-3`. */
+export const natsNames = (count = 1): readonly string[] => (count === 1 ? ['nats'] : Array.from({ length: count }, (_, index) => `nats-${index + 1}`));
+/** Under which name the port stands on which the others of a cluster reach a server. */
+export const routeOf = (server: string): string => `${server} route`;
 export const agentName = (node: string): string => `agent-${node}`;
 
 export const readRecord = (paths: LabPaths): LabRecord | undefined => readJson<LabRecord>(paths.record);
@@ -45,13 +53,17 @@ export async function newRecord(o: LabOptions): Promise<LabRecord> {
   const nodes = Array.from({ length: o.nodes }, (_, index) => ({ name: nodeName(index), address: nodeAddress(index) }));
   const ports: Record<string, number> = {};
   const taken = new Set<number>();
-  for (const user of ['nats', 'api', ...services, ...nodes.map((node) => agentName(node.name))]) {
+  const servers = natsNames(o.natsServers);
+  for (const user of [...servers, ...(servers.length > 1 ? servers.map(routeOf) : []), 'api', ...services, ...nodes.map((node) => agentName(node.name))]) {
     let port = await freePort();
     while (taken.has(port)) port = await freePort();
     taken.add(port);
     ports[user] = port;
   }
-  return { name: o.name, createdAt: new Date().toISOString(), phase: 'starting', domains: o.domains, project: o.project, nodes, ports, ...(o.tls === true ? { tls: true as const } : {}), ...(o.owner === undefined ? {} : { owner: o.owner }) };
+  return {
+    name: o.name, createdAt: new Date().toISOString(), phase: 'starting', domains: o.domains, project: o.project, nodes, ports,
+    ...(servers.length > 1 ? { natsServers: servers.length } : {}), ...(o.tls === true ? { tls: true as const } : {}), ...(o.owner === undefined ? {} : { owner: o.owner }),
+  };
 }
 
 export interface Secrets {
@@ -64,6 +76,8 @@ export interface Secrets {
   readonly domains: Readonly<Record<string, UserKey>>;
   /** Of the HTTP door, for whoever runs the lab. */
   readonly token: string;
+  /** By which the servers of a cluster know each other. */
+  readonly routes?: string;
 }
 export const tenantCredential = 'operator';
 /** In whose name the command line of the lab asks. */
@@ -72,12 +86,15 @@ export const labCredential = 'platform-lab';
 export async function newSecrets(record: LabRecord): Promise<Secrets> {
   const each = (names: readonly string[]): Record<string, UserKey> => Object.fromEntries(names.map((name) => [name, newUserKey()]));
   const { authority, operator } = await newAuthority(`osier-${record.name}`);
-  return { authority, operator, nodes: each(record.nodes.map((node) => node.name)), domains: each(record.domains), token: randomBytes(32).toString('base64url') };
+  return {
+    authority, operator, nodes: each(record.nodes.map((node) => node.name)), domains: each(record.domains), token: randomBytes(32).toString('base64url'),
+    ...(record.natsServers === undefined ? {} : { routes: randomBytes(24).toString('base64url') }),
+  };
 }
 
 export function makeFolders(paths: LabPaths, record: LabRecord): void {
   mkdirSync(labsFolder, { recursive: true, mode: 0o755 });
-  for (const folder of [paths.dir, paths.secrets, paths.logs, paths.processes, paths.pids, paths.run, paths.bpf, paths.data('nats')]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const folder of [paths.dir, paths.secrets, paths.logs, paths.processes, paths.pids, paths.run, paths.bpf, ...natsNames(record.natsServers).map(paths.data)]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const name of [...services, ...record.nodes.map((node) => agentName(node.name))]) mkdirSync(paths.data(name), { recursive: true, mode: 0o700 });
 }
 

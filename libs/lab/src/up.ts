@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { streamReplicas } from '@osier/bus/replicas';
 import { platformScope } from '@osier/contracts/document';
 import { issueCredentials } from './credentials.ts';
 import { readJson, writeJson } from './files.ts';
@@ -9,7 +10,7 @@ import { type ClientFile, type Lab, runningSupervisor, tellSupervisor } from './
 import { withLock } from './lock.ts';
 import { checkLabName, LabError } from './names.ts';
 import { labPaths, type LabPaths, nodeBinary, program, repository } from './paths.ts';
-import { agentSpecs, apiUrl, controlSpecs, natsSpec, writeSecretFiles } from './programs.ts';
+import { agentSpecs, apiUrl, controlSpecs, natsSpecs, writeSecretFiles } from './programs.ts';
 import { type Progress, silent } from './progress.ts';
 import { waitReady } from './readiness.ts';
 import { type LabOptions, type LabRecord, makeFolders, newRecord, newSecrets, readRecord, type Secrets, writeRecord } from './record.ts';
@@ -22,6 +23,9 @@ import { restoreGrants } from './system/grants.ts';
 import { namespacesOf } from './system/namespaces.ts';
 import { makeUnderlay, mostNodes } from './underlay.ts';
 
+/** A single server, or a cluster that keeps each stream as often as it has servers. */
+const natsServerCounts: readonly number[] = streamReplicas;
+
 /**
  *   folders, secrets ─► underlay, bpffs ─► supervisor ─► nats-server ─► services, api ─► nodes registered, credentials issued ─► agents ─► every node ready
  *
@@ -30,6 +34,7 @@ import { makeUnderlay, mostNodes } from './underlay.ts';
 export async function labUp(o: LabOptions & { progress?: Progress; signal?: AbortSignal }): Promise<Lab> {
   const paths = labPaths(checkLabName(o.name));
   if (!Number.isInteger(o.nodes) || o.nodes < 1 || o.nodes > mostNodes) throw new LabError(`a lab of ${o.nodes} nodes cannot be made`, `Ask for 1 to ${mostNodes} nodes.`);
+  if (!natsServerCounts.includes(o.natsServers ?? 1)) throw new LabError(`a lab with ${o.natsServers} nats-servers cannot be made`, `Ask for ${natsServerCounts.join(' or ')}: an even number survives no more than the odd one below it.`);
   if (process.getuid?.() !== 0) throw new LabError('a lab makes network namespaces and loads programs into the kernel, which only root may', 'Run it as root.');
   return withLock(paths.dir, 'starting it', () => bringUp(paths, o, o.progress ?? silent));
 }
@@ -69,7 +74,7 @@ async function bringUp(paths: LabPaths, o: LabOptions & { signal?: AbortSignal }
     say(`${record.nodes.length} nodes`);
     return found;
   });
-  await progress.step('message bus', (say) => ready([natsSpec(paths, record)], say));
+  await progress.step('message bus', (say) => ready(natsSpecs(paths, record), say));
   await progress.step('services: tenant, ipam, topology, policy, api', (say) => ready(controlSpecs(paths, record, o.env), say));
   const client = labClient({ server: apiUrl(record), token: secrets.token, ca: authorityOf(paths, record) });
   await progress.step(`nodes: ${record.nodes.map((node) => node.name).join(', ')}`, async (say) => {

@@ -17,8 +17,8 @@ const hostPort = /^[^\s/@]+:\d{1,5}$/;
 /** Seconds within which who connects has to say who he is. */
 const loginWithin = 2;
 
-/** Pure: the block `cluster` of a nats-server configuration. `quote` writes a string of its language. */
-export function clusterBlock(c: ClusterInput, serverName: string | undefined, quote: (value: string) => string): string {
+/** Pure: the block `cluster` of a nats-server configuration. `quote` writes a string of its language; `tls`: the servers show each other their certificates. */
+export function clusterBlock(c: ClusterInput, serverName: string | undefined, quote: (value: string) => string, tls?: string): string {
   const wrong = (what: string): Error => new Error(`cannot write a NATS configuration: ${what}`);
   if (serverName === undefined) throw wrong('a server of a cluster needs a serverName that no other has');
   if (!clusterName.test(c.name)) throw wrong(`the cluster's name ${JSON.stringify(c.name.slice(0, 80))} has characters that it may not have`);
@@ -34,6 +34,7 @@ export function clusterBlock(c: ClusterInput, serverName: string | undefined, qu
     `  listen: ${quote(c.listen)}`,
     ...(c.advertise === undefined ? [] : [`  advertise: ${quote(c.advertise)}`]),
     `  authorization { user: ${quote(c.user)}, password: ${quote(c.password)}, timeout: ${loginWithin} }`,
+    ...(tls === undefined ? [] : [`  ${tls}`]),
     `  routes: [${c.routes.map((route) => `\n    ${quote(`nats-route://${login}@${route}`)}`).join('')}\n  ]`,
     '}',
   ].join('\n');
