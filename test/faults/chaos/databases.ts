@@ -1,8 +1,7 @@
-import type { Lab } from '@osier/lab/lab';
 import { services } from '@osier/lab/record';
 import { canonical, type Entity } from './model.ts';
 import type { Message } from './raw.ts';
-import { select } from './store.ts';
+import { type Databases, select } from './store.ts';
 
 export interface Stored {
   readonly kind: string; readonly id: string; readonly domain: string; readonly project: string; readonly environment: string; readonly name: string; readonly parent: string;
@@ -11,16 +10,16 @@ export interface Stored {
 export interface Row { readonly service: string; readonly document: Stored; readonly version: number; readonly revision: number }
 
 /** What every service has committed, tombstones too. */
-export const rowsOf = (lab: Lab): Row[] => services.flatMap((service) =>
+export const rowsOf = (lab: Databases): Row[] => services.flatMap((service) =>
   select<{ document: string; version: number; published_revision: number }>(lab, service, 'select document, version, published_revision from entities')
     .map((row) => ({ service, document: JSON.parse(row.document) as Stored, version: row.version, revision: row.published_revision })));
 
 /** What is committed and not yet out, or still open. */
-export const unfinished = (lab: Lab): number => services.reduce((sum, service) =>
+export const unfinished = (lab: Databases): number => services.reduce((sum, service) =>
   sum + Number(select<{ n: number }>(lab, service, 'select (select count(*) from outbox) + (select count(*) from waiting) as n')[0]?.n), 0);
 
 /** Histories whose versions have holes, or whose revisions do not rise. */
-export const brokenHistories = (lab: Lab): string[] => services.flatMap((service) => {
+export const brokenHistories = (lab: Databases): string[] => services.flatMap((service) => {
   const wrong: string[] = [];
   let before: { id: string; version: number; revision: number } | undefined;
   for (const row of select<{ id: string; version: number; revision: number | null }>(lab, service, 'select id, version, revision from history order by id, version')) {

@@ -47,6 +47,7 @@ export interface Sent { published: number; acknowledged: number; failed: number;
  */
 export async function publish(o: {
   nats: NatsConnection; sendings: readonly Sending[]; outcomes: OutcomeWatch; random: Random; window: number; dueAt: (n: number) => number; stop: AbortSignal;
+  acknowledged?: (sending: Sending, sequence: number) => void;
 }): Promise<Sent> {
   const sent: Sent = { published: 0, acknowledged: 0, failed: 0, repeatedAfterwards: 0, slowestMs: 0 };
   const say = async (sending: Sending): Promise<void> => {
@@ -55,8 +56,10 @@ export async function publish(o: {
     sent.published += 1;
     try {
       const answer = await o.nats.request(sending.subject, sending.body, { timeout: 2_000, headers });
-      if (typeof answer.json<{ seq?: number }>().seq !== 'number') throw new Error('not stored');
+      const { seq } = answer.json<{ seq?: number }>();
+      if (typeof seq !== 'number') throw new Error('not stored');
       sent.acknowledged += 1;
+      o.acknowledged?.(sending, seq);
     } catch {
       sent.failed += 1;
       await sleep(200);

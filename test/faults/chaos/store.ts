@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Lab } from '@osier/lab/lab';
+import type { LabPaths } from '@osier/lab/paths';
 import { readSpecs } from '@osier/lab/supervisor/spec';
 import { findPostgres, startPostgres } from '@osier/store/postgres-server';
 import { chosenStore } from '@osier/testing/stores';
@@ -15,9 +15,12 @@ export async function startKeeping(): Promise<Kept> {
   return { env: { OSIER_DATABASE_URL: server.url }, remove: () => server.remove() };
 }
 
-/** What a service of a lab has committed, read by the database's own means and none of Osier's. */
-export function select<T>(lab: Lab, service: string, sql: string): T[] {
-  const url = readSpecs(lab.paths).find((spec) => spec.name === service)?.env['OSIER_DATABASE_URL'];
+/** Where the services keep what they have committed; a lab, for one. */
+export interface Databases { readonly paths: LabPaths | { data(service: string): string } }
+
+/** What a service has committed, read by the database's own means and none of Osier's. */
+export function select<T>(lab: Databases, service: string, sql: string): T[] {
+  const url = ('processes' in lab.paths ? readSpecs(lab.paths) : []).find((spec) => spec.name === service)?.env['OSIER_DATABASE_URL'];
   return url === undefined ? fromSqlite(join(lab.paths.data(service), `${service}.db`), sql) : fromPostgres(url, `osier_${service}`, sql);
 }
 
