@@ -32,4 +32,16 @@ export const limits = {
   flowsPerBatch: 500,
   /** Milliseconds that a reserved address waits for its endpoint before the reservation is undone. */
   leaseReserveMs: 30_000,
+  /** Milliseconds that a service holds still for a backup without hearing of it again; then it goes on by itself, and that backup fails. */
+  holdLeaseMs: 60_000,
+  /** Milliseconds that a backup may make the services hold still, all in all. Longer: it is given up, `pause-too-long`, and the services go on. */
+  holdLongestMs: 300_000,
+  /** Bytes of a database's dump in one message on the bus, before it is written as base64. A longer dump comes in several. */
+  dumpChunkBytes: 600_000,
+  /** Bytes of an archive in one request of `osier restore`. More: refused, `too-large`. */
+  restoreChunkBytes: 4 * 1024 * 1024,
+  /** Bytes of a whole archive that is restored. More: refused, `archive-too-large`. */
+  archiveBytes: 64 * 1024 * 1024 * 1024,
+  /** Milliseconds after which an archive that was sent and not restored is thrown away. */
+  restoreIdleMs: 600_000,
 } as const;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { kindNames } from './kinds.ts';
 import { idSchema, timeSchema } from './names.ts';
+import { dumpRequest, dumpResponse, holdRequest, holdResponse, restoreRequest, restoreResponse } from './backup.ts';
+import type { Service } from './kinds.ts';
 import { receiptSchema } from './telemetry.ts';
 
 /** Read-only questions, as request and reply on `osier.query.<service>.<domain>.<project>.<name>`; `_` asks for the platform. */
@@ -39,6 +41,18 @@ export type NodeView = z.infer<typeof nodeView>;
 const logins = z.strictObject({ logins: z.array(z.strictObject({ publicKey: z.string(), expiresAt: timeSchema, jwt: z.string() })) });
 
 const list = (service: string): QueryDeclaration => ({ service, request: listRequest, response: listResponse, summary: 'Current documents of a kind' });
+/** What each service is asked for a backup, and for a restore. */
+const installation = <S extends Service>(service: S) => ({
+  [`${service}.hold`]: { service, request: holdRequest, response: holdResponse, summary: 'Hold still for a backup, or go on' },
+  [`${service}.dump`]: { service, request: dumpRequest, response: dumpResponse, summary: 'What the database holds, while the service holds still' },
+  [`${service}.restore`]: { service, request: restoreRequest, response: restoreResponse, summary: 'One step of a restore' },
+}) as {
+  readonly [N in `${S}.hold`]: QueryDeclaration & { readonly request: typeof holdRequest; readonly response: typeof holdResponse };
+} & {
+  readonly [N in `${S}.dump`]: QueryDeclaration & { readonly request: typeof dumpRequest; readonly response: typeof dumpResponse };
+} & {
+  readonly [N in `${S}.restore`]: QueryDeclaration & { readonly request: typeof restoreRequest; readonly response: typeof restoreResponse };
+};
 export const queries = {
   'tenant.list': list('tenant'),
   'ipam.list': list('ipam'),
@@ -53,6 +67,10 @@ export const queries = {
     service: 'topology', response: enforcementSchema, summary: 'Which nodes have confirmed these changes, and which not and why',
     request: z.strictObject({ changes: z.array(change).max(10_000) }),
   },
+  ...installation('tenant'),
+  ...installation('ipam'),
+  ...installation('topology'),
+  ...installation('policy'),
 } as const satisfies Record<string, QueryDeclaration>;
 export type QueryName = keyof typeof queries;
 export type QueryRequest<N extends QueryName> = z.output<(typeof queries)[N]['request']>;

@@ -3,6 +3,7 @@ import type { AnyDocument, Scope } from '@osier/contracts/document';
 import { none } from '@osier/contracts/names';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { AnyProposed, Intent } from '@osier/domain/decision';
+import { dumpContract } from './contract/dump.ts';
 import type { OpenOutcome, Outgoing, Store, Waiting } from './store.ts';
 
 export const scope: Scope = { domain: 'acme', project: 'shop', environment: 'staging' };
@@ -36,6 +37,8 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     let store: Store;
     beforeEach(async () => void (store = await make()));
     afterEach(() => store.close());
+
+    dumpContract({ store: () => store, make, network, waiting });
 
     it('gives a put its version, times and intent, and lets the transaction see it at once', async () => {
       await store.transaction(async (unit) => {

@@ -1,6 +1,8 @@
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
-import { as, asAll, type Changes, type DocumentSource, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
+import { outboxEntry, outboxRow, documentRow } from './dump/rows.ts';
+import { type DumpRow, isDumped, noRows, processMark, type Row, type TableName } from './dump/tables.ts';
+import { as, asAll, type Changes, type DocumentSource, holdsOf, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
 import type { CommittedReader, Listed, Outgoing, Page, Store, Version, Waiting, Where } from './store.ts';
 import { Unit } from './unit.ts';
 
@@ -112,7 +114,58 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
     history: async (id): Promise<Version[]> => structuredClone(history.get(id) ?? []),
   };
 
+  function rows(): DumpRow[] {
+    const by = (table: TableName, all: readonly Row[], ...keys: string[]): DumpRow[] => [...all]
+      .sort((a, b) => { for (const key of keys) if (a[key] !== b[key]) return (a[key] ?? '') < (b[key] ?? '') ? -1 : 1; return 0; })
+      .map((row) => ({ table, row }));
+    return [
+      ...by('entities', [...own.rows.values()].map(({ document, revision }) => ({ ...documentRow(document), version: document.version, published_revision: revision, holds: holdsOf(document) ?? null })), 'id'),
+      ...by('known', [...known.rows.values()].map(({ document, revision }) => ({ ...documentRow(document), revision })), 'kind', 'id'),
+      ...by('history', [...history].flatMap(([id, versions]) => versions.map((v) => (
+        { id, version: v.document.version, document: JSON.stringify(v.document), valid_from: v.validFrom, valid_to: v.validTo ?? null, revision: v.revision ?? null }))), 'id', 'version'),
+      ...by('inbox', [...inbox].map(([key, at]) => ({ key, at })), 'key'),
+      ...by('outbox', [...outbox].map(([row, entry]) => ({ row, ...outboxRow(entry) })), 'row'),
+      ...by('waiting', [...waiting.values()].map((w) => ({ awaits: w.awaits, deadline_at: w.deadlineAt, content: JSON.stringify(w) })), 'awaits'),
+      ...by('marks', [...marks].map(([name, value]) => ({ name, value })), 'name'),
+    ].filter(isDumped);
+  }
+  function fill(all: readonly DumpRow[], more: ReadonlyMap<string, string>): void {
+    const process = marks.get(processMark);
+    for (const table of [own.rows, known.rows, inbox, outbox, history, waiting, marks]) table.clear();
+    if (process !== undefined) marks.set(processMark, process);
+    lastRow = 0;
+    const at = (row: Row, column: string): string => String(row[column]);
+    const put: Record<TableName, (row: Row) => unknown> = {
+      entities: (row) => own.rows.set(at(row, 'id'), { document: JSON.parse(at(row, 'document')) as AnyDocument, revision: Number(row['published_revision']) }),
+      known: (row) => known.rows.set(`${at(row, 'kind')}/${at(row, 'id')}`, { document: JSON.parse(at(row, 'document')) as AnyDocument, revision: Number(row['revision']) }),
+      history: (row) => history.set(at(row, 'id'), [...(history.get(at(row, 'id')) ?? []), {
+        document: JSON.parse(at(row, 'document')) as AnyDocument, validFrom: at(row, 'valid_from'),
+        ...(row['valid_to'] === null ? {} : { validTo: at(row, 'valid_to') }), ...(row['revision'] === null ? {} : { revision: Number(row['revision']) }),
+      }]),
+      inbox: (row) => inbox.set(at(row, 'key'), Number(row['at'])),
+      outbox: (row) => outbox.set((lastRow = Number(row['row'])), outboxEntry(row as unknown as Parameters<typeof outboxEntry>[0])),
+      waiting: (row) => waiting.set(at(row, 'awaits'), JSON.parse(at(row, 'content')) as Waiting),
+      marks: (row) => marks.set(at(row, 'name'), at(row, 'value')),
+    };
+    for (const { table, row } of all) put[table](row);
+    for (const [name, value] of more) marks.set(name, value);
+  }
+  const counted = (all: readonly DumpRow[]) => all.reduce((counts, { table }) => ({ ...counts, [table]: counts[table] + 1 }), noRows());
+
   return {
+    dump: (take) =>
+      inTurn(async () => {
+        const all = rows();
+        if (all.length > 0) await take(all);
+        return counted(all);
+      }),
+    load: (given, more) =>
+      inTurn(async () => {
+        const all: DumpRow[] = [];
+        for await (const some of given) all.push(...some.filter(isDumped));
+        fill(all, more);
+        return counted(all);
+      }),
     transaction: (work) =>
       inTurn(async () => {
         const unit = new Unit(source);

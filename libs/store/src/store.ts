@@ -3,6 +3,7 @@ import type { Kind } from '@osier/contracts/kinds';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { AnyProposed, ChildIntent, Intent } from '@osier/domain/decision';
 import type { Reader } from '@osier/domain/service';
+import type { Counts, DumpRow } from './dump/tables.ts';
 
 /**
  * An outcome before its revision is known: the relay fills it in when the changes have been published.
@@ -91,5 +92,9 @@ export interface Store {
   /** Small facts by name: the highest revision ever seen, the incarnation of CHANGES it counts in, the cursor of the projection. */
   mark(name: string): Promise<string | undefined>;
   setMark(name: string, value: string): Promise<void>;
+  /** All rows of all tables, as one state of the database has them, in an order that is the same in every database. Ends with what `take` throws. */
+  dump(take: (rows: readonly DumpRow[]) => Promise<void>): Promise<Counts>;
+  /** Replaces all that is there by these rows of the current schema, and these marks besides, in one transaction: all of it or nothing. */
+  load(rows: AsyncIterable<readonly DumpRow[]>, marks: ReadonlyMap<string, string>): Promise<Counts>;
   close(): Promise<void>;
 }

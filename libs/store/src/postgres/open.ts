@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, PostgreSqlDriver } from '@mikro-orm/postgresql';
+import type { SqlEntityManager } from '@mikro-orm/sql';
 import { migrate } from '../schema.ts';
 import { sqlStore } from '../sql/store.ts';
 import { defineTables } from '../sql/tables.ts';
@@ -14,7 +15,7 @@ import { givenBackWhenLost, type Pool } from './pool.ts';
 import { secured } from './tls.ts';
 
 /** In the order in which they run; a name once released never changes. */
-const migrations = [{ name: '0001-initial', class: Initial }, { name: '0002-holds', class: Holds }];
+export const migrations = [{ name: '0001-initial', class: Initial }, { name: '0002-holds', class: Holds }];
 export const tables = [...defineTables({ whole: 'bigint', collation: 'C' })];
 
 export interface PostgresOptions {
@@ -111,16 +112,20 @@ export async function openPostgres(options: PostgresOptions): Promise<Store> {
     await orm.close(true);
     throw error;
   }
-  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+  const guard = async <T>(work: (alive: () => void) => Promise<T>): Promise<T> => {
     // A server that neither answers nor hangs up would be waited for by everything that comes after.
     const stuck = setTimeout(() => ownership.abandon(), time.stuck);
     try {
-      return await work();
+      return await work(() => void stuck.refresh());
     } catch (error) {
       throw translated(error);
     } finally {
       clearTimeout(stuck);
     }
   };
-  return sqlStore(orm, { ...(options.now ? { now: options.now } : {}), guard, isolation: 'repeatable read' });
+  // Rows of a dump come with their numbers, which the sequence knows nothing of.
+  const afterLoad = async (em: SqlEntityManager): Promise<void> => {
+    await em.getConnection().execute(`select setval(pg_get_serial_sequence('outbox', 'row'), coalesce((select max("row") from outbox), 0) + 1, false)`, [], 'all', em.getTransactionContext());
+  };
+  return sqlStore(orm, { ...(options.now ? { now: options.now } : {}), guard, afterLoad, isolation: 'repeatable read' });
 }

@@ -5,6 +5,7 @@ import type { Kind } from '@osier/contracts/kinds';
 import { as, asAll, type DocumentSource } from '../source.ts';
 import type { CommittedReader, Listed, Page, Store, Version, Where } from '../store.ts';
 import { Unit } from '../unit.ts';
+import { dumpSql, loadSql } from './dump.ts';
 import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
 import { listed, lookups, type Sql, sqlOf, sqlSource } from './source.ts';
 import { insertions, writeChanges, writeMarks } from './write.ts';
@@ -30,10 +31,12 @@ async function history(sql: Sql, id: string): Promise<Version[]> {
 
 export interface SqlStoreOptions {
   readonly now?: () => number;
-  /** Runs every use of the database: to say in the store's terms what went wrong. */
-  readonly guard?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Runs every use of the database: to say in the store's terms what went wrong. Long work calls `alive` as it gets on. */
+  readonly guard?: <T>(work: (alive: () => void) => Promise<T>) => Promise<T>;
   /** For databases that let several in at a time. */
   readonly isolation?: `${IsolationLevel}`;
+  /** What is to be done besides, in the same transaction, when rows were written under numbers of their own. */
+  readonly afterLoad?: (em: SqlEntityManager) => Promise<void>;
 }
 
 /** The same object, each of its methods run by `guard`. */
@@ -46,14 +49,15 @@ function guarded<T extends object>(target: T, guard: NonNullable<SqlStoreOptions
 /** The store over any SQL database that MikroORM speaks; opened and migrated by the folder of its driver. */
 export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const now = options.now ?? Date.now;
-  const guard = options.guard ?? ((work) => work());
+  const guard: NonNullable<SqlStoreOptions['guard']> = options.guard ?? ((work) => work(() => undefined));
   const em = orm.em.fork() as SqlEntityManager;
   const sql = sqlOf(em);
   const ready = lookups(sql);
   const into = insertions();
   const source = sqlSource(sql, ready);
   const isolation = options.isolation ? { isolationLevel: options.isolation as IsolationLevel } : {};
-  const transactional = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager)), isolation);
+  const transactional = <T>(work: (sql: Sql, em: SqlEntityManager) => Promise<T>): Promise<T> =>
+    em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager), inner as SqlEntityManager), isolation);
   const read: CommittedReader = {
     ...reader(source.own),
     revisionOf: async (id) =>
@@ -61,7 +65,7 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
     listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) => (await listed(sql, kind, where, page)) as unknown as Listed<K>[],
     history: (id) => history(sql, id),
   };
-  const store: Omit<Store, 'read' | 'known' | 'close'> = {
+  const store: Omit<Store, 'read' | 'known' | 'dump' | 'load' | 'close'> = {
     transaction: (work) =>
       transactional(async (inner) => {
         const unit = new Unit(sqlSource(inner, ready));
@@ -83,5 +87,13 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
     setMark: async (name, value) =>
       void (await sql.insertInto('marks').values({ name, value }).onConflict((on) => on.column('name').doUpdateSet({ value })).execute()),
   };
-  return { ...guarded(store, guard), read: guarded(read, guard), known: guarded(reader(source.known), guard), close: () => orm.close() };
+  const whole: Pick<Store, 'dump' | 'load'> = {
+    dump: (take) => guard((alive) => transactional((inner) => dumpSql(inner, take, alive))),
+    load: (rows, marks) => guard((alive) => transactional(async (inner, innerEm) => {
+      const counts = await loadSql(inner, rows, marks, alive);
+      await options.afterLoad?.(innerEm);
+      return counts;
+    })),
+  };
+  return { ...guarded(store, guard), ...whole, read: guarded(read, guard), known: guarded(reader(source.known), guard), close: () => orm.close() };
 }

@@ -1,5 +1,6 @@
 import type { AnyDocument } from '@osier/contracts/document';
-import { type Changes, holdsOf, nameKey, type OutboxEntry } from '../source.ts';
+import { documentRow, outboxRow } from '../dump/rows.ts';
+import { type Changes, holdsOf, type OutboxEntry } from '../source.ts';
 import { type Insert, insertion } from './insert.ts';
 import type { Sql } from './source.ts';
 
@@ -24,11 +25,6 @@ export function insertions() {
 }
 export type Insertions = ReturnType<typeof insertions>;
 
-const documentRow = (document: AnyDocument) => ({
-  id: document.id, kind: document.kind, domain: document.domain, project: document.project, environment: document.environment,
-  name: document.name, parent: document.parent, phase: document.phase, document: JSON.stringify(document), name_key: nameKey(document) ?? null,
-});
-
 /** The last of each id; tombstones first, since they give names back that others of the same transaction may take. */
 function lastOfEach<T extends { document: AnyDocument }>(items: readonly T[]): T[] {
   const last = [...new Map(items.map((item) => [`${item.document.kind}/${item.document.id}`, item])).values()];
@@ -48,13 +44,7 @@ async function writeVersions(sql: Sql, into: Insertions, versions: readonly AnyD
   })));
 }
 
-function outboxRow(entry: OutboxEntry) {
-  const none = { type: entry.type, entity: null, version: null, content: null, traceparent: null };
-  if (entry.type === 'state') return { ...none, entity: entry.id, version: entry.version, traceparent: entry.traceparent ?? null };
-  if (entry.type === 'intent') return { ...none, content: JSON.stringify(entry.child), traceparent: entry.traceparent ?? null };
-  return { ...none, content: JSON.stringify(entry.open) };
-}
-export const writeOutbox = (sql: Sql, into: Insertions, entries: readonly OutboxEntry[]): Promise<void> => into.outbox(sql, entries.map(outboxRow));
+export const writeOutbox = (sql: Sql, into: Insertions, entries: readonly OutboxEntry[]): Promise<void> => into.outbox(sql, entries.map((entry) => ({ ...outboxRow(entry) })));
 
 export const writeMarks = (sql: Sql, into: Insertions, marks: ReadonlyMap<string, string>): Promise<void> =>
   into.marks(sql, [...marks].map(([name, value]) => ({ name, value })));

@@ -9,7 +9,7 @@ import { Initial } from './migrations/0001-initial.ts';
 import { Holds } from './migrations/0002-holds.ts';
 
 /** In the order in which they run; a name once released never changes. */
-const migrations = [{ name: '0001-initial', class: Initial }, { name: '0002-holds', class: Holds }];
+export const migrations = [{ name: '0001-initial', class: Initial }, { name: '0002-holds', class: Holds }];
 /** SQLite's integers have 64 bits, and its texts are ordered by their bytes. */
 export const tables = [...defineTables({ whole: 'integer' })];
 
