@@ -63,6 +63,17 @@ export interface StreamState {
   readonly replicas: number;
 }
 
+/** A stream with all that it holds, in a form that only its kind of server reads. */
+export interface StreamSnapshot {
+  /** The settings of the stream, and what identifies it, in the words of the server. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly messages: number;
+  /** To be read once, and without long pauses: the server gives up a reader that does nothing for two seconds. */
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
 export interface ConsumerState { readonly name: string; readonly filters: readonly string[]; readonly pending: number; readonly ackPending: number; readonly deliveredStreamSequence: number; readonly metadata: Readonly<Record<string, string>> }
 
 export class WrongLastSequence extends Error {
@@ -139,6 +150,13 @@ export interface Bus {
   consumers(stream: string): Promise<ConsumerState[]>;
   deleteConsumer(stream: string, durable: string): Promise<void>;
   purge(stream: string, subject: string): Promise<void>;
+  /** The stream as it is now. What is stored meanwhile may be in it. `consumers`: with how far each has come. Throws BusRefused where the stream is missing. */
+  snapshot(stream: string, o: { consumers: boolean }): Promise<StreamSnapshot>;
+  /**
+   * Makes the stream as it was: every sequence, time, header and gap, its incarnation, its consumers. Throws BusRefused where a stream of that name is there.
+   * A mirror is to be restored after its origin.
+   */
+  restore(stream: string, snapshot: StreamSnapshot): Promise<void>;
 
   /** Request and reply. Throws BusUnavailable when nobody answers in time, BusRefused with the answerer's message when its `answer` threw. */
   request(subject: string, data: Uint8Array, o?: { headers?: Headers; timeoutMs?: number }): Promise<{ data: Uint8Array; headers: Headers }>;

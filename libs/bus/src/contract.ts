@@ -3,6 +3,7 @@ import { intentSubject } from '@osier/contracts/subjects';
 import { randomUUID } from 'node:crypto';
 import { type Bus, BusRefused, BusUnavailable, NotStored, type Published, WrongLastSequence } from './bus.ts';
 import { consumingContract } from './contract/consuming.ts';
+import { snapshotContract } from './contract/snapshots.ts';
 import { all, type BusUnderTest, bytes, eventually, gather, gatherTexts, scope, state, text } from './contract/tools.ts';
 
 export function busContract(title: string, open: () => Promise<BusUnderTest>): void {
@@ -195,6 +196,8 @@ export function busContract(title: string, open: () => Promise<BusUnderTest>): v
         await Promise.all([failing.stop(), silent.stop()]);
       });
     });
+
+    describe('snapshots', () => snapshotContract(() => bus));
 
     // Last: other streams than before are there afterwards.
     it('makes a stream that was deleted anew where it is told to, and its mirror with the same sequences; what is there stays', async () => {

@@ -9,6 +9,7 @@ import { explain } from './jetstream/errors.ts';
 import { fromNats, fromStored, toNats } from './jetstream/headers.ts';
 import { Puller } from './jetstream/pull.ts';
 import { readStream } from './jetstream/read.ts';
+import { giveSnapshot, takeSnapshot } from './jetstream/snapshot.ts';
 import { streamsOf } from './jetstream/streams.ts';
 import { matches } from './match.ts';
 
@@ -59,6 +60,8 @@ export async function connectBus(o: ConnectOptions): Promise<Bus> {
     consumers: (stream) => consumers.list(stream),
     deleteConsumer: (stream, durable) => consumers.remove(stream, durable),
     purge: (stream, subject) => streams.purge(stream, subject),
+    snapshot: (stream, options) => takeSnapshot(connection, api, stream, options, o.inboxPrefix),
+    restore: (stream, { pieces, ...snapshot }) => giveSnapshot(connection, api, stream, snapshot, pieces),
     request: (subject, data, options = {}) => request(connection, subject, data, options),
     respond: async (pattern, queue, answer) => respond(connection, pattern, queue, answer),
     get connected() { return connection.connected(); },

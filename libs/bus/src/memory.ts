@@ -1,8 +1,9 @@
 import { type StreamDeclaration, streams } from '@osier/contracts/streams';
-import { type Bus, BusRefused, BusUnavailable, type ConsumerDeclaration, ConsumerMissing, type Consumption, type From, type Message, NotStored } from './bus.ts';
+import { type Bus, BusRefused, BusUnavailable, type ConsumerDeclaration, ConsumerMissing, type Consumption, type From, type Message, NotStored, type StreamSnapshot } from './bus.ts';
 import { consumeWith } from './consume.ts';
 import { matches } from './match.ts';
 import { MemoryConsumer, type Timing } from './memory/consumer.ts';
+import { fillFrom, identityOf, snapshotOf } from './memory/snapshot.ts';
 import { MemoryStream } from './memory/stream.ts';
 
 /** A server's worth of streams in memory, and what a test may do to it. It behaves as JetStream does: the contract suite runs over both. */
@@ -81,6 +82,18 @@ class Broker {
       for (const message of origin.messages()) made.store({ ...message, stream: made.name });
       origin.mirrors.push(made);
     }
+  }
+  async restore(name: string, snapshot: StreamSnapshot): Promise<void> {
+    if (this.streams.has(name)) throw new BusRefused(`there is a stream ${name} already`);
+    const declaration = Object.values<StreamDeclaration>(streams).find((d) => d.name === name);
+    if (declaration === undefined) throw new BusRefused(`there is no declaration of a stream ${name}`);
+    const made = new MemoryStream(declaration, identityOf(snapshot).incarnation, this.timing.now);
+    await fillFrom(made, snapshot.pieces, this.timing);
+    made.goOnFrom(snapshot.lastSequence, identityOf(snapshot).rebuilt);
+    this.streams.set(name, made);
+    const origin = declaration.mirrorOf === undefined ? undefined : this.streams.get(declaration.mirrorOf);
+    for (const message of origin?.messages() ?? []) if (message.sequence > made.lastSequence) made.store({ ...message, stream: name });
+    origin?.mirrors.push(made);
   }
   deleteStream(name: string): void {
     const gone = this.streams.get(name);
@@ -167,6 +180,8 @@ function connectMemory(broker: Broker): Bus {
     consumers: async (stream) => [...broker.stream(stream).consumers.values()].map((c) => c.state()),
     deleteConsumer: async (stream, name) => broker.removeConsumer(broker.stream(stream), name),
     purge: async (stream, subject) => broker.stream(stream).purge(subject),
+    snapshot: async (stream, options) => snapshotOf(broker.stream(stream), options),
+    restore: async (stream, snapshot) => (open(), broker.restore(stream, snapshot)),
     request: (subject, data, options = {}) => ask(broker, open, subject, data, options),
     respond: async (pattern, queue, answer) => {
       const responder = { pattern, queue, answer, calls: 0 };

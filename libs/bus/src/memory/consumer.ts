@@ -147,6 +147,10 @@ export class MemoryConsumer {
     };
   }
 
+  /** The first sequence that is not acknowledged. */
+  get next(): number {
+    return Math.min(this.#cursor, ...this.#pending.keys());
+  }
   get ackPending(): number {
     return this.#pending.size;
   }

@@ -13,7 +13,7 @@ export class MemoryStream {
   readonly readers = new Set<MemoryConsumer>();
   readonly mirrors: MemoryStream[] = [];
   readonly #incarnation: string;
-  readonly #rebuilt: boolean;
+  #rebuilt: boolean;
   readonly #now: () => number;
   #messages: Message[] = [];
   #lastSequence = 0;
@@ -27,6 +27,12 @@ export class MemoryStream {
     this.#lastSequence = declaration.mirrorOf === undefined ? (after ?? 0) : 0;
     this.#incarnation = incarnation;
     this.#now = now;
+  }
+
+  /** What was restored may end after its last message. */
+  goOnFrom(lastSequence: number, rebuilt: boolean): void {
+    this.#lastSequence = Math.max(this.#lastSequence, lastSequence);
+    this.#rebuilt = rebuilt;
   }
 
   takes(subject: string): boolean {
