@@ -1,12 +1,13 @@
 import type { Bus } from '@osier/bus/bus';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
+import type { Problem } from '@osier/contracts/problem';
 import type { QueryName, QueryRequest, QueryResponse } from '@osier/contracts/queries';
 import type { ChildIntent } from '@osier/domain/decision';
 import type { Reader } from '@osier/domain/service';
 import type { Log } from '@osier/telemetry/log';
 
 /** Answers one query of the contracts. `scope`: the domain and project of the subject it was asked on, `_` for the platform. */
-export type QueryAnswer<N extends QueryName> = (request: QueryRequest<N>, scope: Pick<Scope, 'domain' | 'project'>) => Promise<QueryResponse<N>>;
+export type QueryAnswer<N extends QueryName> = (request: QueryRequest<N>, scope: Pick<Scope, 'domain' | 'project'>) => Promise<QueryResponse<N> | Problem>;
 export type QueryAnswers = { readonly [N in QueryName]?: QueryAnswer<N> };
 
 /** What a companion is given: the bus, and a view of what its service has committed. */

@@ -58,13 +58,18 @@ function readRequest(name: QueryName, data: Uint8Array) {
   }
 }
 
-/** The responders of a service: its list, and what its companion answers. `answers` is asked at each call, since the companion comes up later. */
-export function responders(service: Service, read: CommittedReader, answers: () => QueryAnswers | undefined, log: Log): Responder[] {
+/**
+ * The responders of a service: its list, and what else it answers. `answers` is asked at each call, since the companion comes up later. A service that is
+ * `being-restored` answers nothing but what it is given.
+ */
+export function responders(service: Service, read: CommittedReader, answers: () => QueryAnswers | undefined, log: Log, state?: 'being-restored'): Responder[] {
   const names = (Object.keys(queries) as QueryName[]).filter((name) => queries[name].service === service);
   const respond = async (name: QueryName, request: unknown, scope: Pick<Scope, 'domain' | 'project'>): Promise<object> => {
-    if (name === `${service}.list`) return list(service, read, request as ListRequest, scope);
+    if (name === `${service}.list` && state === undefined) return list(service, read, request as ListRequest, scope);
     const answer = answers()?.[name] as ((request: unknown, scope: Pick<Scope, 'domain' | 'project'>) => Promise<object>) | undefined;
-    return answer ? answer(request, scope) : problem('not-ready', '', `${service} is still starting and cannot answer ${name}.`, 'Ask again in a moment.');
+    if (answer) return answer(request, scope);
+    if (state === 'being-restored') return problem('being-restored', '', `${service} is being restored from a backup and does nothing else until that is done.`, 'Run osier restore with the same file, again if it was interrupted.');
+    return problem('not-ready', '', `${service} is still starting and cannot answer ${name}.`, 'Ask again in a moment.');
   };
   return names.map((name) => ({
     pattern: querySubject(service, '*', '*', name.slice(service.length + 1)),

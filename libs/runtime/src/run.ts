@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -17,11 +18,16 @@ import type { AnyDefinition } from './context.ts';
 import { ConfigProblem, loginFrom, readServiceConfig, type ServiceConfig } from './config.ts';
 import { healthModule } from './health.ts';
 import { natsTls } from './nats-settings.ts';
+import { isWhole, standingOf } from './restore/phase.ts';
+import { waitForRestore } from './restore/waiting.ts';
+import { cleared } from './scratch.ts';
 import { prepared } from './serve.ts';
 import { createService, type Service } from './service.ts';
 
 /** Milliseconds within which a stop ends, whatever it is waiting for: all that matters is committed already. */
 const stopWithin = 1_500;
+/** What whoever runs it is told when it wants to be started anew (sysexits.h, EX_TEMPFAIL). */
+const startAnew = 75;
 
 export interface RunOptions {
   readonly companion?: StartCompanion;
@@ -53,7 +59,9 @@ async function run(definition: AnyDefinition, options: RunOptions): Promise<void
   if (config.OSIER_READY_FILE) rmSync(config.OSIER_READY_FILE, { force: true });
 
   const closers: (() => Promise<unknown>)[] = [];
-  stopOnSignal(log, closers);
+  const stop = stopper(log, closers);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => stop({ signal }, 'stopping', 0));
+  const restart = (why: string): void => stop({ why }, 'ending, to be started anew', startAnew);
   const tracing = await startTracing(name);
   closers.unshift(() => tracing.shutdown());
 
@@ -70,10 +78,16 @@ async function run(definition: AnyDefinition, options: RunOptions): Promise<void
     onStatus: ({ state, reason }) => log[state === 'connected' ? 'info' : 'warn']({ bus: state }, reason),
   });
   closers.unshift(() => bus.close());
-  const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion });
+  const folder = scratchFolder(config, name);
+  if (!isWhole(await standingOf(store))) {
+    const waiting = await waitForRestore({ service: name, store, log, folder, restart, bus });
+    closers.unshift(() => waiting.stop());
+    return;
+  }
+  const running = createService(definition, { bus, store, log, now: Date.now, newId: () => newId(), companion, folder, restart });
   await prepared(running, log);
   await serveWithNest(app, running, bus, log);
-  closers.unshift(() => app.close(), () => running.stop());
+  closers.unshift(async () => running.letGo(), () => app.close(), () => running.stop());
   await running.start();
   up.service = running;
   if (config.OSIER_READY_FILE) announce(config.OSIER_READY_FILE, healthPort);
@@ -105,15 +119,23 @@ function announce(file: string, healthPort: number): void {
   renameSync(`${file}.tmp`, file);
 }
 
-function stopOnSignal(log: Log, closers: readonly (() => Promise<unknown>)[]): void {
+/** Where dumps may lie for a while: beside the database, where there is room for as much again. What an earlier life left is removed. */
+function scratchFolder(config: ServiceConfig, name: string): string {
+  if (config.OSIER_DATABASE_URL !== undefined && config.OSIER_DATA_DIR === '.') return tmpdir();
+  return cleared(config.OSIER_DATA_DIR, new RegExp(`^osier-(dump|restore)-${name}-`));
+}
+
+function stopper(log: Log, closers: readonly (() => Promise<unknown>)[]): (facts: object, text: string, code: number) => void {
   let stopping = false;
-  const stop = async (signal: string): Promise<void> => {
+  const stop = async (facts: object, text: string, code: number): Promise<void> => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'stopping');
-    setTimeout(() => process.exit(0), stopWithin);
+    log.info(facts, text);
+    setTimeout(() => process.exit(code), stopWithin);
+    // An answer that is on its way gets out.
+    await new Promise((resolve) => setImmediate(resolve));
     for (const close of closers) await close().catch((error: unknown) => log.warn({ err: error }, 'stopping a part failed'));
-    process.exit(0);
+    process.exit(code);
   };
-  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => void stop(signal));
+  return (facts, text, code) => void stop(facts, text, code);
 }

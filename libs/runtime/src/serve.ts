@@ -22,6 +22,7 @@ export async function prepared(service: Pick<Service, 'prepare'>, log: Log, sign
 export async function serve(service: Service, bus: Bus, log: Log, signal?: AbortSignal): Promise<{ stop(): Promise<void> }> {
   const running: { stop(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => {
+    service.letGo();
     await Promise.all(running.map((one) => one.stop()));
     await service.stop();
   };

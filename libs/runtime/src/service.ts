@@ -1,5 +1,7 @@
+import { tmpdir } from 'node:os';
 import type { Bus, ConsumerDeclaration, Delivery } from '@osier/bus/bus';
 import { intentsOf } from '@osier/contracts/catalogue';
+import type { QueryRequest } from '@osier/contracts/queries';
 import { intentPattern } from '@osier/contracts/subjects';
 import type { Store } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
@@ -9,10 +11,14 @@ import type { AnyDefinition, Surroundings } from './context.ts';
 import { buryIn } from './dead.ts';
 import { deadlineWork, type Deciding, outcomeWork } from './continuation.ts';
 import { decideWith, intentWork } from './intake.ts';
+import { Dumps } from './hold/dump.ts';
+import type { Gate } from './hold/gate.ts';
+import { Hold } from './hold/hold.ts';
 import { Projection } from './projection.ts';
 import { publishIntent } from './publish.ts';
 import { type Responder, responders } from './queries.ts';
 import { Relay } from './relay.ts';
+import { restoreWhileWorking } from './restore/steps.ts';
 import { StreamGuard } from './streams/guard.ts';
 import { MirrorLag } from './streams/lag.ts';
 import { deliveredBefore, oneAtATime, overdueAlways, type Suspects } from './suspects.ts';
@@ -30,6 +36,10 @@ export interface ServiceDeps {
   readonly companion?: StartCompanion | undefined;
   /** Milliseconds before the first repeat of what failed; doubled by each further failure. Default 200. */
   readonly retryMs?: number;
+  /** Where files may be put that are removed again. Default: the system's folder for such. */
+  readonly folder?: string | undefined;
+  /** Ends this life of the service after what it is doing, and begins the next; absent where nobody could. */
+  readonly restart?: ((why: string) => void) | undefined;
 }
 
 /** One durable consumer, for whatever transport runs it. The next batch comes when `onBatch` has returned. */
@@ -57,6 +67,8 @@ export interface Service {
   /** Starts what it does beside: publishing, deadlines, its companion. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Goes on, whoever holds it still: what is to stop must not wait for a backup. */
+  letGo(): void;
   readiness(): Readiness;
   /** Looks for deadlines that have passed; done by itself every second. */
   checkDeadlines(): Promise<void>;
@@ -88,6 +100,14 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   const guard = new StreamGuard({ bus, store, around, projection });
   const relay = new Relay({ bus, store, around, trusted: () => guard.trusted, lag: new MirrorLag(bus), onPublished: deps.companion && ((document, revision) => companion?.onOwnChange?.(document, revision)) });
   const catchUp = () => projection.catchUp();
+  const hold = new Hold({ service, log, whole: () => guard.trusted, drained: async () => (await store.outgoing(1)).length === 0, kick: () => relay.kick() });
+  const dumps = new Dumps({ service, store, folder: deps.folder ?? tmpdir(), holding: () => hold.id });
+  const restore = restoreWhileWorking({ service, store, log, folder: deps.folder ?? tmpdir(), restart: deps.restart }, () => readiness().ready);
+  const installation = {
+    [`${service}.hold`]: ({ hold: id, action }: QueryRequest<'tenant.hold'>) => (action === 'hold' ? hold.hold(id) : Promise.resolve(hold.release(id))),
+    [`${service}.dump`]: (request: QueryRequest<'tenant.dump'>) => dumps.answer(request),
+    [`${service}.restore`]: restore,
+  };
   const batches = <T>(work: Work<T>, suspected?: Suspects<T>) => new Batches({ store, work, catchUp, log, retryMs: deps.retryMs ?? 200, suspects: suspected });
   const deciding: Deciding | undefined = definition.onOutcome && { onOutcome: definition.onOutcome, decide: decideWith(definition) };
 
@@ -100,13 +120,13 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
   };
   const deadlines = deciding && batches(deadlineWork(deciding, around), suspects.deadlines);
 
-  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; paceMs?: number; suspects?: Suspects<T> } = {}): Consumer {
+  function consumer<T extends Delivery>(stream: string, durable: string, filters: readonly string[] | undefined, work: Work<T>, gate: Gate, o: { from?: () => NonNullable<ConsumerDeclaration['from']>; paceMs?: number; suspects?: Suspects<T> } = {}): Consumer {
     const handler = batches(work, o.suspects);
     return {
       stream, durable, batch: batchSize, ...(o.paceMs === undefined ? {} : { paceMs: o.paceMs }),
       declaration: { stream, ...(filters && { filters }), get from() { return o.from?.() ?? 'all'; }, ackPolicy: 'explicit', ackWaitMs: 30_000, maxAckPending: 1_000 },
       onBatch: async (batch) => {
-        await handler.handle(batch as readonly T[]);
+        await gate.run(() => handler.handle(batch as readonly T[]));
         relay.kick();
       },
       onProblem: (problem) => log.warn({ err: problem, durable }, 'consuming was interrupted; going on'),
@@ -115,15 +135,17 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
 
   async function checkDeadlines(): Promise<void> {
     if (!deadlines) return;
-    const overdue = await store.transaction((unit) => unit.overdue(deps.now()));
-    if (overdue.length === 0) return;
-    await deadlines.handle(overdue);
-    relay.kick();
+    await hold.deciding.run(async () => {
+      const overdue = await store.transaction((unit) => unit.overdue(deps.now()));
+      if (overdue.length === 0) return;
+      await deadlines.handle(overdue);
+      relay.kick();
+    });
   }
 
   async function checkStreams(): Promise<void> {
     const before = guard.trusted;
-    if ((await guard.check()) || !before) relay.kick();
+    if ((await hold.following.run(() => guard.check())) || !before) relay.kick();
   }
 
   const guarded = (what: string, work: () => Promise<unknown>) => {
@@ -135,9 +157,13 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
     };
   };
 
+  const readiness = (): Readiness => {
+    const parts = { bus: bus.connected, relay: relay.healthy, companion: deps.companion === undefined || companion !== undefined, streams: guard.trusted };
+    return { ready: parts.bus && parts.relay && parts.companion && parts.streams, ...parts };
+  };
   return {
     name: service,
-    responders: responders(service, store.read, () => companion?.queries, log),
+    responders: responders(service, store.read, () => ({ ...companion?.queries, ...installation }), log),
     async prepare() {
       await guard.prepare();
       await projection.prepare();
@@ -148,9 +174,9 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
     consumers() {
       const filters = intentsOf(service).map((intent) => intentPattern(intent.noun, intent.verb));
       return [
-        consumer('INTENTS', durables.intents, filters, intentWork(definition, around), { suspects: suspects.intents }),
-        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), { from: () => projection.from, paceMs: copyPace })] : []),
-        ...(deciding ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, deciding, around), { suspects: suspects.outcomes })] : []),
+        consumer('INTENTS', durables.intents, filters, intentWork(definition, around), hold.deciding, { suspects: suspects.intents }),
+        ...(projection.kinds.length > 0 ? [consumer('STATE', projection.durable, projection.filters, projection.work(), hold.following, { from: () => projection.from, paceMs: copyPace })] : []),
+        ...(deciding ? [consumer('OUTCOMES', durables.outcomes, undefined, outcomeWork(service, deciding, around), hold.deciding, { suspects: suspects.outcomes })] : []),
       ];
     },
     async start() {
@@ -160,20 +186,31 @@ export function createService(definition: AnyDefinition, deps: ServiceDeps): Ser
         setInterval(guarded('comparing CHANGES with the database', checkStreams), every.streams),
       );
       companion = await deps.companion?.({
-        bus, read: store.read, log, now: around.now, newId: around.newId, whole: () => guard.whole,
-        publishIntent: (child) => publishIntent(bus, service, child, deps.now(), undefined),
+        bus: heldBus(bus, hold.following), read: store.read, log, now: around.now, newId: around.newId, whole: () => guard.whole,
+        publishIntent: (child) => hold.following.run(() => publishIntent(bus, service, child, deps.now(), undefined)),
       });
     },
     async stop() {
+      hold.letGo();
+      dumps.close();
       for (const timer of timers) clearInterval(timer);
       await companion?.stop();
       await relay.stop();
     },
-    readiness() {
-      const parts = { bus: bus.connected, relay: relay.healthy, companion: deps.companion === undefined || companion !== undefined, streams: guard.trusted };
-      return { ready: parts.bus && parts.relay && parts.companion && parts.streams, ...parts };
-    },
+    letGo: () => hold.letGo(),
+    readiness,
     checkDeadlines, checkStreams,
     idle: async () => (await store.outgoing(1)).length === 0,
   };
+}
+
+/** What a companion says by itself waits while the service holds still. */
+function heldBus(bus: Bus, gate: Gate): Bus {
+  return new Proxy(bus, {
+    get: (object, name) => {
+      if (name === 'publish') return (...args: Parameters<Bus['publish']>) => gate.run(() => object.publish(...args));
+      const found = Reflect.get(object, name) as unknown;
+      return typeof found === 'function' ? (found as (...args: unknown[]) => unknown).bind(object) : found;
+    },
+  });
 }

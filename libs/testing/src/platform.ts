@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Message } from '@osier/bus/bus';
 import { type MemoryBroker, memoryBroker } from '@osier/bus/memory';
@@ -7,6 +8,8 @@ import { intentIdOf } from '@osier/contracts/envelope';
 import { type Outcome, outcomeSchema } from '@osier/contracts/outcome';
 import { documentSubject, intentSubject, outcomeSubject, outcomeToken, parseIntentSubject, querySubject } from '@osier/contracts/subjects';
 import type { StartCompanion } from '@osier/runtime/companion';
+import { isWhole, standingOf } from '@osier/runtime/restore-phase';
+import { waitForRestore } from '@osier/runtime/restore-waiting';
 import { serve } from '@osier/runtime/serve';
 import { type AnyDefinition, createService } from '@osier/runtime/service';
 import { memoryStore } from '@osier/store/memory';
@@ -46,6 +49,8 @@ export interface Platform {
   settle(): Promise<void>;
   /** Throws unless every stored intent has exactly one outcome, and STATE holds what the stores hold. */
   check(): Promise<void>;
+  /** The store of a service, to look into. */
+  store(service: string): Store;
   close(): Promise<void>;
 }
 
@@ -73,7 +78,7 @@ export async function startPlatform(services: readonly PlatformService[], option
   const bus = broker.connect('test');
   await bus.ensureStreams();
   const stores = new Map<string, Store>();
-  const running = new Map<string, { service: ReturnType<typeof createService>; stop(): Promise<void> }>();
+  const running = new Map<string, { service?: ReturnType<typeof createService>; stop(): Promise<void> }>();
 
   async function start(name: string): Promise<void> {
     const found = services.find((s) => s.definition.name === name);
@@ -82,7 +87,14 @@ export async function startPlatform(services: readonly PlatformService[], option
     stores.set(name, store);
     const own = broker.connect(name);
     const parts = options.wrap?.(name, { bus: own, store }) ?? { bus: own, store };
-    const service = createService(found.definition, { ...parts, log, now: clock.now, newId, companion: found.companion, retryMs: options.retryMs ?? 10 });
+    // As a supervisor does it.
+    const restart = (): void => void setTimeout(() => void stop(name).then(() => start(name)), 1);
+    if (!isWhole(await standingOf(store))) {
+      const waiting = await waitForRestore({ service: found.definition.name, ...parts, log, folder: tmpdir(), restart });
+      running.set(name, { stop: async () => (await waiting.stop(), own.close()) });
+      return;
+    }
+    const service = createService(found.definition, { ...parts, log, now: clock.now, newId, companion: found.companion, retryMs: options.retryMs ?? 10, restart });
     const giveUp = new AbortController();
     const serving = serve(service, parts.bus, log, giveUp.signal);
     running.set(name, {
@@ -127,7 +139,7 @@ export async function startPlatform(services: readonly PlatformService[], option
     const until = Date.now() + patience;
     for (let quiet = 0; quiet < 3; ) {
       await broker.idle(patience);
-      const idle = await Promise.all([...running.values()].map(({ service }) => service.idle()));
+      const idle = await Promise.all([...running.values()].map(async ({ service }) => service === undefined || service.idle()));
       quiet = idle.every(Boolean) ? quiet + 1 : 0;
       if (Date.now() > until) throw new Error('the platform does not come to rest');
       await sleep(2);
@@ -143,12 +155,17 @@ export async function startPlatform(services: readonly PlatformService[], option
     },
     advance: async (ms) => {
       clock.advance(ms);
-      for (const { service } of running.values()) await service.checkDeadlines();
+      for (const { service } of running.values()) await service?.checkDeadlines();
     },
     checkStreams: async () => {
-      for (const { service } of running.values()) await service.checkStreams();
+      for (const { service } of running.values()) await service?.checkStreams();
     },
     check: () => check(bus, stores),
+    store: (name) => {
+      const found = stores.get(name);
+      if (!found) throw new Error(`no service is called ${name}`);
+      return found;
+    },
     close: async () => {
       for (const name of [...running.keys()]) await stop(name);
       await Promise.all([...stores.values()].map((store) => store.close()));

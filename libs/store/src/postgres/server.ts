@@ -67,7 +67,7 @@ export async function startPostgres(options: { settings?: readonly string[]; lis
   mkdirSync(data, { mode: 0o700 });
   if (owner.uid !== undefined) for (const folder of [directory, data]) chownSync(folder, owner.uid, owner.gid);
   const run = (program: string, args: readonly string[], input?: string): string => {
-    const result = spawnSync(join(bin, program), args, { ...owner, env, cwd: directory, encoding: 'utf8', timeout: patience * 1_000, ...(input === undefined ? {} : { input }) });
+    const result = spawnSync(join(bin, program), args, { ...owner, env, cwd: directory, encoding: 'utf8', maxBuffer: 1 << 28, timeout: patience * 1_000, ...(input === undefined ? {} : { input }) });
     if (result.status !== 0) throw new Error(`${program} failed: ${result.error?.message ?? result.stderr}`);
     return result.stdout;
   };
