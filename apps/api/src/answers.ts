@@ -16,7 +16,9 @@ export interface ApiRequest {
 export type Answer =
   | { readonly status: number; readonly body: unknown; readonly headers?: Readonly<Record<string, string>> }
   /** NDJSON, one value a line, until the iteration ends. */
-  | { readonly status: number; readonly lines: AsyncIterable<unknown> };
+  | { readonly status: number; readonly lines: AsyncIterable<unknown> }
+  /** As they come, of this media type. A failure cuts the connection. */
+  | { readonly status: number; readonly type: string; readonly pieces: AsyncIterable<Uint8Array> };
 
 /** Thrown by a handler: becomes an answer with `{ problem }`. */
 export class Refusal extends Error {
@@ -36,13 +38,16 @@ export const refusal = (status: number, code: string, path: string, reason: stri
 
 /** Refused because of what else there is, rather than because of what was written (RFC 9110, 15.5.10). */
 const conflicts = new Set([
-  'version-conflict', 'in-use', 'overlapping-subnet', 'immutable', 'network-changed', 'address-taken', 'address-reserved', 'addresses-exhausted', 'vnis-exhausted',
+  'version-conflict', 'in-use', 'overlapping-subnet', 'immutable', 'network-changed', 'address-taken', 'address-reserved', 'addresses-exhausted', 'vnis-exhausted', 'backup-running', 'not-empty', 'another-archive',
 ]);
+
+/** Refused because of the moment: the same may be done later. */
+const unavailable = new Set(['streams-not-whole', 'not-still', 'not-held', 'being-restored', 'cannot-restart', 'dump-incomplete']);
 
 /** The HTTP status of a refused outcome. */
 export function statusOf(code: string): number {
   if (code === 'internal-error') return 500;
-  if (code === 'not-ready' || code === 'no-address-in-time') return 503;
+  if (code === 'not-ready' || code === 'no-address-in-time' || unavailable.has(code)) return 503;
   if (code === 'not-found') return 404;
   if (code === 'too-large') return 413;
   return conflicts.has(code) ? 409 : 422;

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { tmpdir } from 'node:os';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
@@ -13,6 +14,7 @@ import { controllerOf, type Door, filterOf } from './door.ts';
 import { type DoorLimits, doorLimits, GuardedAdapter, threshold } from './guard.ts';
 import { followOutcomes } from './outcomes.ts';
 import { Rates } from './rate.ts';
+import { Uploads } from './restore/upload.ts';
 import { type Authenticate, withSigned } from './tokens.ts';
 
 export interface ApiOptions {
@@ -26,6 +28,8 @@ export interface ApiOptions {
   readonly limits?: Partial<DoorLimits>;
   /** HTTPS by these files; absent: HTTP. */
   readonly tls?: CertificateFiles | undefined;
+  /** Where archives may lie for a while. Default: the system's folder for such. */
+  readonly folder?: string;
 }
 
 export interface RunningApi {
@@ -35,14 +39,16 @@ export interface RunningApi {
   stop(): Promise<void>;
 }
 
-export async function startApi({ bus, authenticate, log, host, port, newId = v7, limits, tls }: ApiOptions): Promise<RunningApi> {
+export async function startApi({ bus, authenticate, log, host, port, newId = v7, limits, tls, folder = tmpdir() }: ApiOptions): Promise<RunningApi> {
   const stopping = new AbortController();
   const allowed = { ...doorLimits, ...limits };
   const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
   const credentials = followCredentials(bus, (err) => log.warn({ err }, 'following the credentials was interrupted; going on'));
-  const { askingPerSecond, askingBurst, guessesPerSecond, guessesBurst } = { ...doorLimits, ...limits };
+  const { askingPerSecond, askingBurst, guessesPerSecond, guessesBurst } = allowed;
   const rates = { asking: new Rates({ perSecond: askingPerSecond, burst: askingBurst }), guessing: new Rates({ perSecond: guessesPerSecond, burst: guessesBurst }) };
-  const door: Door = { context: { bus, outcomes, log, newId: () => newId() }, authenticate: withSigned(authenticate, credentials), stopping: stopping.signal, rates };
+  const uploads = new Uploads(folder);
+  const context = { bus, outcomes, log, newId: () => newId(), folder, installation: { busy: undefined, uploads } };
+  const door: Door = { context, authenticate: withSigned(authenticate, credentials), stopping: stopping.signal, rates };
 
 
   class Api {}
@@ -62,6 +68,7 @@ export async function startApi({ bus, authenticate, log, host, port, newId = v7,
       stopping.abort();
       outcomes.stop();
       credentials.stop();
+      uploads.remove();
       setTimeout(() => server.closeAllConnections(), 500).unref();
       await app.close();
     },

@@ -46,6 +46,10 @@ const letter: Check<unknown> = (who, params, action) => {
   mustBe(who, 'approver');
 };
 const nothing = (): void => undefined;
+const everything: Check<unknown> = (who) => {
+  mustBePlatform(who);
+  mustBe(who, 'admin');
+};
 
 /** What each type of route asks of whoever comes, before anything is read; a missing one does not compile. What a question may see is narrowed where it is answered. */
 const checks: { readonly [T in ActionType]: Check<Extract<RouteAction, { readonly type: T }>> } = {
@@ -68,6 +72,7 @@ const checks: { readonly [T in ActionType]: Check<Extract<RouteAction, { readonl
     mustReach(who, { domain, project: none });
     mustBe(who, 'admin');
   },
+  backup: everything, openRestore: everything, sendRestore: everything, startRestore: everything, dropRestore: everything,
   openapi: nothing, healthz: nothing, readyz: nothing,
 };
 

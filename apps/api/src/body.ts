@@ -5,17 +5,17 @@ import { type Refusal, refusal } from './answers.ts';
 /** Beyond this the connection is cut instead of read to its end. */
 const patience = 16 * limits.intentBytes;
 
-/** The whole body, up to the limit of an intent. A larger one is read on for a while, so that its sender gets to see the refusal. */
-export async function readBody(request: IncomingMessage): Promise<Uint8Array> {
+/** The whole body, up to the limit of an intent, or to `most`. A larger one is read on for a while, so that its sender gets to see the refusal. */
+export async function readBody(request: IncomingMessage, most: number = limits.intentBytes): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size <= limits.intentBytes) chunks.push(chunk);
+    if (size <= most) chunks.push(chunk);
     else chunks.length = 0;
-    if (size > patience) break;
+    if (size > Math.max(patience, 2 * most)) break;
   }
-  if (size > limits.intentBytes) throw tooLarge();
+  if (size > most) throw tooLarge(most);
   return Buffer.concat(chunks);
 }
 
@@ -34,5 +34,5 @@ export function json(body: Uint8Array): unknown {
   }
 }
 
-export const tooLarge = (): Refusal =>
-  refusal(413, 'too-large', '', `The body is larger than ${limits.intentBytes} bytes.`, 'Make it smaller: split it into several objects.');
+export const tooLarge = (most: number = limits.intentBytes): Refusal =>
+  refusal(413, 'too-large', '', `The body is larger than ${most} bytes.`, 'Make it smaller: split it into several objects.');

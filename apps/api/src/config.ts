@@ -10,6 +10,7 @@ const schema = z.object({
   OSIER_API_PORT: z.coerce.number().int().min(0).max(65535).default(7480).meta({ description: 'Port to listen on; 0: any free one' }),
   OSIER_API_TLS_CERT: z.string().min(1).optional().meta({ description: 'PEM file of the certificate with which it speaks HTTPS; without it: HTTP' }),
   OSIER_API_TLS_KEY: z.string().min(1).optional().meta({ description: 'PEM file of its key' }),
+  OSIER_DATA_DIR: z.string().min(1).optional().meta({ description: 'Directory of its own for archives while they are made or restored; without it: the system\'s for temporary files' }),
   OSIER_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info').meta({ description: 'Least severe line of the log' }),
   OSIER_READY_FILE: z.string().min(1).optional().meta({ description: 'Written when it listens: JSON {pid, url}' }),
 });

@@ -45,6 +45,18 @@ async function stream(response: ServerResponse, status: number, lines: AsyncIter
   response.end();
 }
 
+async function bytes(response: ServerResponse, status: number, type: string, pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+  for await (const piece of pieces) {
+    if (signal.aborted) return;
+    if (response.write(piece)) continue;
+    await new Promise<void>((resolve) => {
+      response.once('drain', resolve).once('close', resolve);
+    });
+  }
+  response.end();
+}
+
 /** On open routes, which ask nothing of whoever comes. */
 const nobody = principalOf({ domain: none, project: none }, 'nobody', 'viewer');
 const unauthorized: Problem = problem('unauthorized', '', 'The request carries no token that is known here.', 'Send the header Authorization: Bearer <token>.');
@@ -52,6 +64,8 @@ const strangers = (): Refusal => new Refusal(401, unauthorized, { 'www-authentic
 const internal: Problem = problem('internal-error', '', 'Osier failed to answer this request.', 'Try again; if it stays so, look into the log of the api at this time.');
 
 function refuse(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  // Half of it is out: whoever reads it sees by the cut that it is not whole.
+  if (response.headersSent) door.context.log.error({ err: error, method: request.method, url: request.url?.slice(0, 200) }, 'an answer was broken off');
   if (error instanceof Refusal) return send(response, error.status, { problem: error.problem }, { ...error.headers, ...(error.status === 413 ? { connection: 'close' } : {}) });
   if (response.destroyed) return;
   if (error instanceof BusUnavailable || error instanceof BusRefused) {
@@ -111,7 +125,7 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
       params: request.params,
       query: new URLSearchParams(at < 0 ? '' : request.originalUrl.slice(at + 1)),
       headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value])),
-      body: await readBody(request),
+      body: await readBody(request, route.bodyBytes),
       who: who ?? nobody,
       signal: AbortSignal.any([gone.signal, door.stopping]),
     };
@@ -121,6 +135,7 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
     });
     if (isPutOut()) throw strangers();
     if ('lines' in answer) await stream(response, answer.status, answer.lines, asked.signal);
+    else if ('pieces' in answer) await bytes(response, answer.status, answer.type, answer.pieces, asked.signal);
     else send(response, answer.status, answer.body, answer.headers);
   } catch (failure) {
     const error = isPutOut() ? strangers() : failure;

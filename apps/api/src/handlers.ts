@@ -3,6 +3,7 @@ import type { WritableKind } from '@osier/contracts/kinds';
 import { tokenSchema } from '@osier/contracts/names';
 import { type Answer, type ApiRequest, refusal } from './answers.ts';
 import { audit } from './audit.ts';
+import { backup } from './backup/backup.ts';
 import { json } from './body.ts';
 import type { ApiContext } from './context.ts';
 import { deadLetter, deadLetters, drop, retry } from './dead.ts';
@@ -11,6 +12,7 @@ import { enforcement } from './enforcement.ts';
 import { flows } from './flows.ts';
 import { openapi } from './openapi.ts';
 import { get, list, logins, nodes } from './reading.ts';
+import { dropRestore, openRestore, sendRestore, startRestore } from './restore/restore.ts';
 import type { ActionType, Route, RouteAction } from './routes.ts';
 import { intentScope, nameOf, rawScope } from './scope.ts';
 import { submit } from './submit.ts';
@@ -79,6 +81,11 @@ const makers: { readonly [T in ActionType]: HandlerOf<T> } = {
   deadLetter: () => deadLetter,
   retry: (_, route) => retry(route),
   drop: (_, route) => drop(route),
+  backup: (_, route) => backup(route),
+  openRestore: () => openRestore,
+  sendRestore: () => sendRestore,
+  startRestore: (_, route) => startRestore(route),
+  dropRestore: () => dropRestore,
   openapi: () => async () => ({ status: 200, body: openapi() }),
   healthz: () => async () => ({ status: 200, body: { status: 'ok' } }),
   readyz: () => readyz,

@@ -8,6 +8,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connectBus } from '@osier/bus/jetstream';
 import { loginFrom } from '@osier/runtime/config';
 import { natsTls } from '@osier/runtime/nats-settings';
+import { cleared } from '@osier/runtime/scratch';
 import { createLog } from '@osier/telemetry/log';
 import { startTracing } from '@osier/telemetry/start';
 import { startApi } from './app.ts';
@@ -27,7 +28,8 @@ async function main(): Promise<void> {
   if (readyFile !== undefined) rmSync(readyFile, { force: true });
   const tracing = await startTracing('api');
   const bus = deferredBus(connectBus({ url: config.OSIER_NATS_URL, login, name: 'osier-api', tls: natsTls(config) }).catch(end));
-  const api = await startApi({ bus, authenticate, log, host: config.OSIER_API_HOST, port: config.OSIER_API_PORT, tls: certificateFiles(config) });
+  const folder = config.OSIER_DATA_DIR === undefined ? {} : { folder: cleared(config.OSIER_DATA_DIR, /^osier-(backup|upload)-/) };
+  const api = await startApi({ bus, authenticate, log, host: config.OSIER_API_HOST, port: config.OSIER_API_PORT, tls: certificateFiles(config), ...folder });
   log.info({ url: api.url }, 'listening');
   if (readyFile !== undefined) {
     writeFileSync(`${readyFile}.tmp`, `${JSON.stringify({ pid: process.pid, url: api.url })}\n`);

@@ -173,6 +173,26 @@ function operation(route: Route): Json {
       };
     case 'drop':
       return { responses: { ...good('What was dropped', ref('DeadLetterSummary')), ...refused(401, 404, 503) } };
+    case 'backup':
+      return {
+        description: 'The services hold still while it is taken, for seconds; intents go on being stored meanwhile. Keys and credentials are not in it.',
+        responses: { 200: { description: 'A tar file. It is whole when it ends with complete.json', content: { 'application/x-tar': { schema: { type: 'string', format: 'binary' } } } }, ...refused(401, 409, 503) },
+      };
+    case 'openRestore':
+      return { responses: { 201: { description: 'Where to send it, in pieces of at most so many bytes', ...content({ type: 'object', required: ['restore', 'pieceBytes'], properties: { restore: { type: 'string' }, pieceBytes: { type: 'integer' } } }) }, ...refused(401, 409, 503) } };
+    case 'sendRestore':
+      return {
+        description: 'The offset is how many bytes of the archive come before this piece. A piece may be sent again.',
+        requestBody: { required: true, content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } },
+        responses: { ...good('How far it has come', { type: 'object', required: ['received'], properties: { received: { type: 'integer' } } }), ...refused(400, 401, 404, 413) },
+      };
+    case 'startRestore':
+      return {
+        description: 'Nothing is touched before all of the archive is verified, and unless the installation is empty. It goes on when its author goes away, and can be repeated when it was interrupted.',
+        responses: { 200: { description: 'What is done, one JSON object on a line; the last one says `restored`, or has a `problem`', content: { 'application/x-ndjson': { schema: { type: 'object' } } } }, ...refused(401, 404, 409, 422, 503) },
+      };
+    case 'dropRestore':
+      return { responses: { ...good('Which', { type: 'object', required: ['dropped'], properties: { dropped: { type: 'string' } } }), ...refused(401, 404, 409) } };
     case 'openapi':
       return { responses: good('OpenAPI 3.1', { type: 'object' }) };
     case 'healthz':
@@ -183,7 +203,7 @@ function operation(route: Route): Json {
 
 function pathParameters(path: string): Json[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
-    name, in: 'path', required: true, schema: schemaOf(name === 'intentId' ? tokenSchema : path.startsWith('/v1/intents') || path.startsWith('/v1/outcomes') || path.startsWith('/v1/dead-letters') ? z.string() : nameSchema),
+    name, in: 'path', required: true, schema: schemaOf(name === 'intentId' ? tokenSchema : path.startsWith('/v1/intents') || path.startsWith('/v1/outcomes') || path.startsWith('/v1/dead-letters') || path.startsWith('/v1/restores') ? z.string() : nameSchema),
   }));
 }
 

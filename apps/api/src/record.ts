@@ -17,6 +17,7 @@ function intentOf(route: Route | undefined, params: Readonly<Record<string, stri
   if (action === undefined) return 'unknown';
   if (action.type === 'apply' || action.type === 'delete') return `${action.kind}.${action.type}`;
   if (action.type === 'retry' || action.type === 'drop') return `dead-letter.${action.type}`;
+  if (action.type === 'backup' || action.type === 'startRestore') return action.type === 'backup' ? 'installation.backup' : 'installation.restore';
   if (action.type !== 'intent') return `${'kind' in action ? action.kind : 'request'}.${action.type}`;
   const name = `${params['noun'] ?? ''}.${params['verb'] ?? ''}`;
   return intentDeclaration(name) === undefined ? 'unknown' : name;
@@ -47,7 +48,7 @@ export async function insist(context: ApiContext, record: DoorRecord): Promise<v
     await publish(context, record);
   } catch (err) {
     context.log.warn({ err, audit: record }, 'not done: it could not be written down');
-    throw refusal(503, 'not-recorded', '', 'It could not be written down who did this, so the dead letter stays.', 'Repeat the request: nothing is carried out twice.');
+    throw refusal(503, 'not-recorded', '', 'It could not be written down who did this, so it was not done.', 'Repeat the request: nothing is carried out twice.');
   }
 }
 

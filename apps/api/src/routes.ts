@@ -1,3 +1,4 @@
+import { limits } from '@osier/contracts/limits';
 import { type Kind, kindNames, kinds, type Level, writableKinds, type WritableKind } from '@osier/contracts/kinds';
 
 /**
@@ -10,7 +11,7 @@ export type RouteAction =
   | { readonly type: 'list'; readonly kind: Kind }
   | { readonly type: 'get'; readonly kind: Kind }
   | { readonly type: 'logins'; readonly kind: 'credential' | 'platform-credential' }
-  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'audit' | 'deadLetters' | 'deadLetter' | 'retry' | 'drop' | 'openapi' | 'healthz' | 'readyz' };
+  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'audit' | 'deadLetters' | 'deadLetter' | 'retry' | 'drop' | 'backup' | 'openRestore' | 'sendRestore' | 'startRestore' | 'dropRestore' | 'openapi' | 'healthz' | 'readyz' };
 export type ActionType = RouteAction['type'];
 
 export interface Route {
@@ -24,6 +25,8 @@ export interface Route {
   readonly action: RouteAction;
   /** Answered without a token. */
   readonly open?: boolean;
+  /** Bytes that a body may have, where it is no intent's. */
+  readonly bodyBytes?: number;
 }
 
 const scopePath: Record<Level, string> = {
@@ -84,6 +87,14 @@ export const routes: readonly Route[] = [
   { method: 'get', path: deadPath, operation: 'getDeadLetter', summary: 'One of them, with all that was published', tag: 'dead-letters', action: { type: 'deadLetter' } },
   { method: 'post', path: `${deadPath}/retry`, operation: 'retryDeadLetter', summary: 'Publish it again under a new id', tag: 'dead-letters', action: { type: 'retry' } },
   { method: 'delete', path: deadPath, operation: 'dropDeadLetter', summary: 'Throw it away', tag: 'dead-letters', action: { type: 'drop' } },
+  { method: 'post', path: '/v1/backups', operation: 'makeBackup', summary: 'The whole installation as one archive', tag: 'installation', action: { type: 'backup' } },
+  { method: 'post', path: '/v1/restores', operation: 'openRestore', summary: 'Begin to send an archive', tag: 'installation', action: { type: 'openRestore' } },
+  {
+    method: 'put', path: '/v1/restores/{restore}/{offset}', operation: 'sendRestore', summary: 'Send a piece of an archive', tag: 'installation', action: { type: 'sendRestore' },
+    bodyBytes: limits.restoreChunkBytes,
+  },
+  { method: 'post', path: '/v1/restores/{restore}/start', operation: 'startRestore', summary: 'Restore the archive that was sent', tag: 'installation', action: { type: 'startRestore' } },
+  { method: 'delete', path: '/v1/restores/{restore}', operation: 'dropRestore', summary: 'Take back an archive that was sent', tag: 'installation', action: { type: 'dropRestore' } },
   { method: 'get', path: '/openapi.json', operation: 'getOpenapi', summary: 'This interface as an OpenAPI document', tag: 'service', action: { type: 'openapi' }, open: true },
   { method: 'get', path: '/healthz', operation: 'getHealth', summary: 'Whether the process runs', tag: 'service', action: { type: 'healthz' }, open: true },
   { method: 'get', path: '/readyz', operation: 'getReadiness', summary: 'Whether intents can be taken now', tag: 'service', action: { type: 'readyz' }, open: true },

@@ -71,8 +71,8 @@ describe('what a service may', () => {
     expect(states.filter((noun) => others.includes(noun))).toEqual([]);
     expect(states.length > 0).toBe(name !== 'api');
   });
-  it('none takes away what was wished, decided or recorded', () => {
-    for (const name of serviceNames.filter((n) => n !== 'admin')) {
+  it('none takes away what was wished, decided or recorded, but the api, which restores a backup into an empty installation', () => {
+    for (const name of serviceNames.filter((n) => n !== 'admin' && n !== 'api')) {
       for (const stream of ['INTENTS', 'OUTCOMES', 'AUDIT', 'DEAD']) {
         const takes = servicePermission(name).publish.filter((subject) => isWithin(`$JS.API.STREAM.DELETE.${stream}`, subject) || (stream !== 'DEAD' && isWithin(`$JS.API.STREAM.PURGE.${stream}`, subject)));
         expect({ name, stream, takes }).toEqual({ name, stream, takes: [] });

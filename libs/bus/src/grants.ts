@@ -121,6 +121,8 @@ const api = (...calls: string[]): string[] => calls.map((call) => `$JS.API.${cal
 /** Reading: what there is, single messages, and consumers. */
 const reading = [...api('STREAM.INFO.*', 'STREAM.MSG.GET.*', 'CONSUMER.CREATE.>', 'CONSUMER.INFO.*.*', 'CONSUMER.LIST.*', 'CONSUMER.DELETE.*.*', 'CONSUMER.MSG.NEXT.*.*'), '$JS.ACK.>', inbox];
 const keeping = api('STREAM.CREATE.*', 'STREAM.UPDATE.*', 'STREAM.LEADER.STEPDOWN.*', 'STREAM.MSG.DELETE.*', ...probeNames.map((name) => `STREAM.DELETE.${name}`), ...replaceable.map((name) => `STREAM.DELETE.${name}`));
+/** For backups, and for restoring one into an installation that has nothing yet. */
+const copying = [...api('STREAM.SNAPSHOT.*', 'STREAM.RESTORE.*', 'STREAM.CREATE.*', 'STREAM.UPDATE.*', 'STREAM.DELETE.*'), '$JS.SNAPSHOT.ACK.>', '$JS.SNAPSHOT.RESTORE.>'];
 const documents = (kinds: readonly (Kind | 'barrier' | 'interest')[]): string[] => kinds.map((kind) => `osier.state.*.*.*.${kind}.*.*`);
 
 const ofService = (service: Service, more: readonly ('barrier' | 'interest')[] = []): Permission => ({
@@ -136,7 +138,7 @@ const permissions: { readonly [N in ServiceName]: () => Permission } = {
   ipam: () => ofService('ipam'),
   topology: () => ofService('topology', ['barrier', 'interest']),
   policy: () => ofService('policy'),
-  api: () => ({ publish: ['osier.intent.>', 'osier.query.>', 'osier.audit.*', ...api(`STREAM.PURGE.${streams.DEAD.name}`), ...reading], subscribe: [inbox] }),
+  api: () => ({ publish: ['osier.intent.>', 'osier.query.>', 'osier.audit.*', ...api(`STREAM.PURGE.${streams.DEAD.name}`), ...copying, ...reading], subscribe: [inbox] }),
   admin: () => ({ publish: ['>'], subscribe: ['>'] }),
 };
 /** What a service may say inside the services' account. */

@@ -86,12 +86,12 @@ class Arrivals {
   }
 }
 
-/** The stream must not be there. It gets the settings that it has in this installation, and keeps what identifies it. */
+/** The stream must not be there. It gets the settings that it has in this installation (on one server: the services keep it on more when they start), and keeps what identifies it. */
 export async function giveSnapshot(connection: Connection, api: Api, stream: string, snapshot: Omit<StreamSnapshot, 'pieces'>, given: AsyncIterable<Uint8Array>): Promise<void> {
   const state = { messages: snapshot.messages, first_seq: snapshot.firstSequence, last_seq: snapshot.lastSequence };
   const declaration = Object.values<StreamDeclaration>(streams).find(({ name }) => name === stream);
   if (declaration === undefined) throw new BusRefused(`there is no declaration of a stream ${stream}`);
-  const { deliver_subject: to } = await api<{ deliver_subject: string }>(`STREAM.RESTORE.${stream}`, { config: { ...snapshot.config, ...streamConfig(declaration) }, state });
+  const { deliver_subject: to } = await api<{ deliver_subject: string }>(`STREAM.RESTORE.${stream}`, { config: { ...snapshot.config, ...streamConfig(declaration, 1) }, state });
   const nats = await connection.ready();
   const send = async (data: Uint8Array, timeout: number): Promise<Msg> => {
     const answer = await nats.request(to, data, { timeout }).catch((error: unknown) => {
