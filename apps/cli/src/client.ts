@@ -6,15 +6,19 @@ import { exitCodes, Failure } from './failure.ts';
 
 export interface Reply { readonly status: number; readonly body: unknown }
 
+export interface CallOptions { readonly body?: unknown; readonly raw?: Uint8Array; readonly headers?: Record<string, string>; readonly timeoutMs?: number }
+
 export interface Client {
   readonly server: string;
   /** Whether it has answered anything yet. */
   readonly answered: boolean;
   /** Any status of Osier's own is a reply. Throws a Failure when the server cannot be reached, or knows no such token. */
-  call(method: string, path: string, o?: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Reply>;
+  call(method: string, path: string, o?: CallOptions): Promise<Reply>;
   /** As `call`, and a refusal is thrown as a Failure. */
   read(path: string): Promise<unknown>;
-  lines(path: string): AsyncGenerator<unknown>;
+  lines(path: string, method?: string): AsyncGenerator<unknown>;
+  /** The body as it comes. Throws a Failure where it is cut off. */
+  bytes(method: string, path: string): AsyncGenerator<Uint8Array>;
 }
 
 interface Cause { readonly code?: string; readonly message?: string; readonly errors?: readonly Cause[] }
@@ -60,6 +64,9 @@ export function failureOf(reply: Reply, server: string): Failure {
   return new Failure(reply.status === 503 || reply.status === 502 ? exitCodes.unreachable : exitCodes.refused, problem.code, problem.reason, problem.fix, problem.path);
 }
 
+const interrupted = (server: string, error: unknown): Failure =>
+  new Failure(exitCodes.unreachable, 'interrupted', `the connection to Osier at ${server} was lost`, `Run the command again. (${(error as Error).message})`);
+
 async function bodyOf(response: Response): Promise<unknown> {
   const text = await response.text();
   try {
@@ -75,15 +82,15 @@ export function clientOf(connection: Connection, signal: AbortSignal): Client {
   const authorized = (): Promise<Record<string, string>> => (authorization ??= connection.token().then((token): Record<string, string> => (token === undefined ? {} : { authorization: `Bearer ${token}` })));
   const fetching = fetchTrusting(connection.authority?.pem);
   let answered = false;
-  const send = async (method: string, path: string, o: { body?: unknown; headers?: Record<string, string>; timeoutMs?: number }): Promise<Response> => {
+  const send = async (method: string, path: string, o: CallOptions): Promise<Response> => {
     const shown = await authorized().catch((error: unknown) => {
       throw new Failure(exitCodes.usage, 'credentials-file', (error as Error).message, 'Correct --creds or OSIER_CREDS, or have a new file issued: osier credentials issue');
     });
     try {
       const response = await (await fetching)(`${server}${path}`, {
         method,
-        headers: { ...shown, ...(o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
-        ...(o.body === undefined ? {} : { body: JSON.stringify(o.body) }),
+        headers: { ...shown, ...(o.raw ? { 'content-type': 'application/octet-stream' } : o.body === undefined ? {} : { 'content-type': 'application/json' }), ...o.headers },
+        ...(o.raw ? { body: o.raw as Uint8Array<ArrayBuffer> } : o.body === undefined ? {} : { body: JSON.stringify(o.body) }),
         signal: o.timeoutMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(o.timeoutMs)]),
       });
       answered = true;
@@ -112,8 +119,18 @@ export function clientOf(connection: Connection, signal: AbortSignal): Client {
       if (reply.status !== 200) throw failureOf(reply, server);
       return reply.body;
     },
-    async *lines(path) {
-      const response = await send('GET', path, {});
+    async *bytes(method, path) {
+      const response = await send(method, path, {});
+      if (response.status !== 200 || response.body === null) throw failureOf({ status: response.status, body: await bodyOf(response) }, server);
+      try {
+        for await (const chunk of response.body) yield chunk as Uint8Array;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        throw interrupted(server, error);
+      }
+    },
+    async *lines(path, method = 'GET') {
+      const response = await send(method, path, {});
       if (response.status !== 200 || response.body === null) throw failureOf({ status: response.status, body: await bodyOf(response) }, server);
       let rest = '';
       const decoder = new TextDecoder();
@@ -125,7 +142,7 @@ export function clientOf(connection: Connection, signal: AbortSignal): Client {
         }
       } catch (error) {
         if (signal.aborted) return;
-        throw new Failure(exitCodes.unreachable, 'interrupted', `the connection to Osier at ${server} was lost`, `Run the command again. (${(error as Error).message})`);
+        throw interrupted(server, error);
       }
     },
   };

@@ -26,6 +26,32 @@ function scoped(command: Command): Command {
     .option('-e, --environment <name>', 'environment (default: OSIER_ENVIRONMENT)');
 }
 
+/** `backup FILE` makes one; `verify` stands where a file would, and a file of that name is written as `./verify`. */
+function backupCommands(program: Command, io: Io, ending: Ending): void {
+  const backup = connected(program.command('backup'))
+    .description('save the whole installation to a file, as of one moment; services hold still for seconds meanwhile, and nothing is lost')
+    .argument('<file>', 'where to; must not exist')
+    .addHelpText('after', `${examples('osier backup osier-2026-07-01.tar', 'osier backup verify osier-2026-07-01.tar')}
+Not in it: keys, tokens and credentials (files of the services), flow records, and what is in the kernels of nodes, which agents make anew.\n`)
+    .action(async (file: string, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/backup.ts')).backup(io, file, command.optsWithGlobals());
+    });
+  backup.command('verify')
+    .description('look whether a backup is whole, without asking anybody')
+    .argument('<file>', 'the backup')
+    .addOption(outputOption())
+    .action(async (file: string, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/backup.ts')).verify(io, file, command.optsWithGlobals());
+    });
+  connected(program.command('restore'))
+    .description('make an empty installation what a backup says: same objects, same revisions, same addresses; may be repeated when it was interrupted')
+    .argument('<file>', 'the backup')
+    .addHelpText('after', examples('osier restore osier-2026-07-01.tar'))
+    .action(async (file: string, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/restore.ts')).restore(io, file, command.optsWithGlobals());
+    });
+}
+
 const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 
 /** The command line. Each command's code is loaded when it runs, so that --help is quick. */
@@ -92,6 +118,8 @@ export function buildProgram(io: Io, ending: Ending): Command {
     .action(async (_options: unknown, command: Command) => {
       ending.code = await (await import('./commands/flows.ts')).flows(io, command.optsWithGlobals());
     });
+
+  backupCommands(program, io, ending);
 
   connected(program.command('nodes'))
     .description('show nodes, and what each has confirmed')
