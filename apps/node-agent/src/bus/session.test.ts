@@ -56,6 +56,20 @@ describe("an agent's session", () => {
     expect(sessions.knowledge.complete).toBe(false);
   });
 
+  it('begins again when the streams are others, and leaves behind what only the former ones had', async () => {
+    const script = await start();
+    const barrier = (sequence: number, incarnation: string) => script.deliver(barrierSubject, sequence, { kind: 'barrier', at: 'now', count: sequence, incarnation });
+    await barrier(13, 'first');
+    expect(sessions.knowledge).toMatchObject({ complete: true, incarnation: 'first' });
+    await barrier(14, 'first');
+    expect(sessions.knowledge.complete).toBe(true);
+    await barrier(900, 'restored');
+    expect(sessions.knowledge).toMatchObject({ complete: false, incarnation: 'restored' });
+    expect(sessions.knowledge.view.list('node')).toEqual([]);
+    await script.interest('session-2', 2);
+    expect(sessions.knowledge.complete).toBe(true);
+  });
+
   it('begins again by a hello of its own, and is complete when that one is answered', async () => {
     const script = await start();
     script.consumed[0]?.onGap?.();

@@ -79,7 +79,7 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
     const parsed = parseStateSubject(subject);
     const body = json(delivery.data);
     if (parsed?.noun === 'barrier') {
-      incarnation = barrierSchema.safeParse(body).data?.incarnation ?? incarnation;
+      takeIncarnation(barrierSchema.safeParse(body).data?.incarnation);
     } else if (parsed?.noun === 'interest') {
       const interest = interestSchema.safeParse(body).data;
       if (interest?.node === node && interest.session === session.id) takeInterest(interest, from);
@@ -96,6 +96,13 @@ export async function startSessions(o: { bus: Bus; node: string; log: Log; now: 
       }
     }
     if (from === 'node') session.highest = Math.max(session.highest, sequence);
+  };
+  /** The streams are others: rebuilt, or those of a backup, in which there are no documents that were here before. What was heard of the former ones does not count. */
+  const takeIncarnation = (found: string | undefined): void => {
+    if (found === undefined || found === incarnation) return;
+    const before = incarnation;
+    incarnation = found;
+    if (before !== '') beginAgain({ before, found }, 'the streams were made anew or restored: asking for everything again');
   };
   const takeInterest = (interest: Interest, from: 'node' | 'join'): void => {
     if (!session.interest || interest.generation >= session.interest.generation) session.interest = interest;
