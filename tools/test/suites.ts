@@ -31,7 +31,7 @@ export const SUITES: readonly Suite[] = [
 
 /** Suites with a command of their own, outside `npm test` unless named above. */
 export const EXTRA: readonly Suite[] = [
-  { name: 'faults', title: 'killed and broken parts', files: 'test/faults/**/*.test.ts', workers: 1, minutes: 25 },
+  { name: 'faults', title: 'killed and broken parts', files: 'test/faults/**/*.test.ts', workers: 1, minutes: 40 },
   { name: 'store', title: 'scenarios, crashes and faults on the database that OSIER_TEST_STORE names', files: '{test/scenarios/scenarios,libs/runtime/src/crash,test/faults/restart,test/faults/chaos}.test.ts', again: true, workers: 1, minutes: 40 },
   { name: 'sight', title: 'what people see', files: 'test/sight/**/*.test.ts', workers: 1, minutes: 20 },
   { name: 'runtimes', title: 'container runtimes', files: 'test/runtimes/**/*.test.ts', workers: 1, minutes: 20 },
