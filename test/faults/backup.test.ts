@@ -111,6 +111,27 @@ describe('the backup of an installation', () => {
   }, 120_000);
 });
 
+// A minute: as long as the services wait for an api that is no more.
+if (!quick) {
+  describe('a backup whose api is killed while the services hold still', () => {
+    it('stops nobody for longer than the lease: they go on by themselves, and nothing is left behind', async () => {
+      const from = source.at.nats.log().length;
+      const running = osier(source.at, ['backup', join(folder, 'killed.tar')]);
+      for (const until = Date.now() + 60_000; !/Starting snapshot/.test(source.at.nats.log().slice(from)); await sleep(2)) if (Date.now() > until) throw new Error('no snapshot was begun');
+      await source.at.kill('api');
+      const since = performance.now();
+      expect((await running).code).toBe(3);
+      await publisher.all([{ scope: ['acme', 'shop', '_'], noun: 'environment', name: 'held', spec: {}, id: 'held' }], 90_000);
+      const waited = performance.now() - since;
+      expect(source.at.log('tenant')).toContain('nobody speaks of the backup any more');
+      await source.at.ready();
+      expect(source.at.left().filter((name) => !name.startsWith('osier-dump-'))).toEqual([]);
+      expect(readdirSync(folder).filter((name) => name.startsWith('killed'))).toEqual([]);
+      figure(`api killed in the pause: an intent was decided ${seconds(waited)} later`);
+    }, 180_000);
+  });
+}
+
 describe('a restore into an empty installation', () => {
   let target: { at: Installation; nats: NatsConnection };
   beforeAll(async () => void (target = await made()), 120_000);
@@ -206,10 +227,10 @@ describe('a backup under load', () => {
         await sleep(30);
       }
     })();
-    await sleep(2_000);
+    await sleep(quick ? 500 : 2_000);
     const file = join(folder, 'loaded.tar');
     const ran = await osier(source.at, ['backup', file, '-o', 'json']);
-    await sleep(1_000);
+    await sleep(quick ? 200 : 1_000);
     over.abort();
     await load;
     expect([ran.code, ran.err]).toEqual([0, '']);
