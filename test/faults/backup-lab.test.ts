@@ -22,7 +22,7 @@ const environments = ['staging', 'production'] as const;
 let lab: Lab;
 
 const osier = (...args: string[]): Promise<{ code: number | null; out: string; err: string }> => new Promise((resolve, reject) => {
-  const child = spawn(nodeBinary, [program('cli'), ...args, '--lab', name], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(nodeBinary, [program('cli'), ...args, ...(args[0] === 'lab' ? [] : ['--lab', name])], { stdio: ['ignore', 'pipe', 'pipe'] });
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
@@ -72,6 +72,7 @@ describe('a lab that is saved, taken down, and restored on a machine that knows 
     const restored = await osier('restore', archive, '-o', 'json');
     expect([restored.code, restored.err]).toEqual([0, '']);
     expect(await objects()).toEqual(before.objects);
+    expect((await osier('lab', 'credentials', '--name', name)).code).toBe(0);
     // The containers come back, as a runtime would start them; what they are is known already.
     await deployShop(lab);
     await nodesReady();

@@ -55,6 +55,13 @@ export function registerLab(program: Command, io: LabIo): void {
       io.out(await showStatus(o.name, o.output));
     });
 
+  command('credentials', 'issue the credentials of its agents and domains anew, for the keys that they have: after osier restore')
+    .action(async (o: Named) => {
+      const [{ openLab }, { reissueCredentials }] = await Promise.all([import('./lab.ts'), import('./credentials.ts')]);
+      await reissueCredentials(openLab(o.name));
+      io.out(`The agents of lab "${o.name}" log in with what is in force now.`);
+    });
+
   withOutput(command('load', 'run the application of Kubernetes manifests: Deployments, Services, NetworkPolicies'))
     .requiredOption('-f, --file <path>', 'folder or file')
     .requiredOption('-e, --environment <name>', 'into this environment (repeatable)', collect, [])

@@ -4,6 +4,8 @@ import { credsText } from '@osier/bus/login';
 import { platformScope, type Scope } from '@osier/contracts/document';
 import { limits } from '@osier/contracts/limits';
 import { type Client, inParallel } from './client.ts';
+import { readJson } from './files.ts';
+import type { Lab } from './lab.ts';
 import { LabError } from './names.ts';
 import type { LabPaths } from './paths.ts';
 import { agentName, type LabRecord, type Secrets, tenantCredential } from './record.ts';
@@ -23,6 +25,13 @@ export async function issueCredentials(client: Client, paths: LabPaths, record: 
     await client.apply(kind, scope, name, { ...spec, keys: [{ publicKey: key.publicKey, expiresAt }] });
     await writeCreds(client, file, scope, kind, name, key);
   });
+}
+
+/** Once more, for the same keys: after a restore, whose credentials are those of the backup. */
+export async function reissueCredentials({ client, paths, record }: Lab): Promise<void> {
+  const secrets = readJson<Secrets>(paths.secret('all'));
+  if (secrets === undefined) throw new LabError(`the secrets of lab "${record.name}" are gone`, `Remove it and start it anew: osier lab down --name ${record.name}`);
+  await issueCredentials(client, paths, record, secrets);
 }
 
 async function writeCreds(client: Client, file: string, scope: Scope, kind: 'credential' | 'platform-credential', name: string, key: UserKey): Promise<void> {

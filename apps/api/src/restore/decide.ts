@@ -25,7 +25,7 @@ export function planRestore(manifest: Manifest, archive: string, looks: Looks): 
     const half = all.some((other) => !other.working);
     return half
       ? refuse('another-archive', 'archive', 'A restore from another backup was interrupted when it was nearly done.', `Run osier restore with that file again; its digest begins with ${look.archive?.slice(0, 12) ?? 'that of the first try'}.`)
-      : refuse('not-empty', '', `This installation is not empty: ${service} has ${look.holds}. A restore would lose it.`, 'Restore into an installation that was just made, with nothing but nodes in it.');
+      : refuse('not-empty', '', `This installation is not empty: ${service} has ${look.holds}. A restore would lose it.`, 'Restore into an installation that was just made, with nothing in it but nodes, domains and credentials.');
   }
   return { do: 'begin' };
 }

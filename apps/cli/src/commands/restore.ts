@@ -27,6 +27,8 @@ export async function restore(io: Io, file: string, options: CommonOptions): Pro
   const { restored, revision, ahead = [] } = done as unknown as Restored;
   await print(io, session.format, { file, digest: restored, revision, madeAt: archive.manifest.madeAt, ahead }, [{ file, digest: restored, revision, ahead }], () => [
     `restored: revision ${revision}, as of ${archive.manifest.madeAt}`, `sha256 ${restored}`,
+    'Who may ask is as it was in the backup: credentials that were issued here since are gone, those of agents too.',
+    session.connection.lab === undefined ? '  fix: put the secrets of the old installation in place, or issue credentials for the agents anew (osier credentials issue NAME --node NODE)' : '  fix: osier lab credentials',
     ...(ahead.length === 0 ? [] : [`These nodes have confirmed a later revision, and enforce nothing older: ${ahead.join(', ')}.`, '  fix: on each, stop the agent, run it once with --cleanup, and start it again']),
   ].join('\n'));
   return exitCodes.ok;

@@ -1,5 +1,5 @@
 import type { RestoreAnswer, RestorePhase } from '@osier/contracts/backup';
-import { kindsOf, type Service } from '@osier/contracts/kinds';
+import { type Kind, kindsOf, type Service } from '@osier/contracts/kinds';
 import { restoreMark } from '@osier/store/dump';
 import { schemas } from '@osier/store/dump-forward';
 import type { Store } from '@osier/store/store';
@@ -22,10 +22,13 @@ export const setStanding = (store: Store, standing: Standing): Promise<void> => 
 /** Whether the database may be worked on. */
 export const isWhole = ({ phase }: Standing): boolean => phase === 'none' || phase === 'done';
 
-/** Something that would be lost. Nodes that were just registered are not: their agents say hello again. */
+/** What an installation begins with: nodes and domains that were just registered, and who may ask. The backup's come in their place; agents say hello again. */
+const beginnings: readonly Kind[] = ['node', 'domain', 'credential', 'platform-credential'];
+
+/** Something that would be lost. */
 async function holdsOf(service: Service, store: Store): Promise<string | undefined> {
   for (const kind of kindsOf(service)) {
-    const [found] = kind === 'node' ? [] : await store.read.listed(kind, {}, { limit: 1 });
+    const [found] = beginnings.includes(kind) ? [] : await store.read.listed(kind, {}, { limit: 1 });
     if (found) return `${kind} "${(found.document as { name: string }).name}"`;
   }
   return undefined;

@@ -34,8 +34,8 @@ describe('a service that works', () => {
     expect([await standingOf(store), restarts]).toEqual([{ phase: 'begun', archive }, ['a restore was begun']]);
   });
   it('refuses where there is something, and names it', async () => {
-    await store.transaction((unit) => unit.put({ kind: 'domain', id: 'x', name: 'acme', parent: '_', phase: 'active', domain: 'acme', project: '_', environment: '_', spec: {}, status: {} } as unknown as Parameters<typeof unit.put>[0], { intentId: 'i', at: 0 }));
-    expect(await answer({ action: 'begin', archive })).toMatchObject({ code: 'not-empty', reason: expect.stringContaining('domain "acme"') });
+    await store.transaction((unit) => unit.put({ kind: 'project', id: 'x', name: 'shop', parent: '_', phase: 'active', domain: 'acme', project: 'shop', environment: '_', spec: {}, status: {} } as unknown as Parameters<typeof unit.put>[0], { intentId: 'i', at: 0 }));
+    expect(await answer({ action: 'begin', archive })).toMatchObject({ code: 'not-empty', reason: expect.stringContaining('project "shop"') });
     expect([await standingOf(store), restarts]).toEqual([{ phase: 'none' }, []]);
   });
   it('loads nothing', async () => {

@@ -37,7 +37,7 @@ export function restoreWhileWorking({ service, store, log, restart }: RestoreDep
 }
 
 export const notEmpty = (service: string, holds: string): Problem =>
-  problem('not-empty', '', `This installation is not empty: ${service} has ${holds}. A restore would lose it.`, 'Restore into an installation that was just made, with nothing but nodes in it.');
+  problem('not-empty', '', `This installation is not empty: ${service} has ${holds}. A restore would lose it.`, 'Restore into an installation that was just made, with nothing in it but nodes, domains and credentials.');
 
 /** The steps of a restore while the service does nothing else. */
 export function restoreWhileWaiting({ service, store, log, folder, restart }: RestoreDeps): { answer: (request: Request) => Promise<RestoreAnswer | Problem>; close(): void } {
