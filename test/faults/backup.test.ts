@@ -98,7 +98,7 @@ describe('the backup of an installation', () => {
     const again = await osier(source.at, ['backup', archive]);
     expect([again.code, again.err]).toEqual([2, expect.stringContaining('exists already')]);
     const back = await osier(source.at, ['restore', archive]);
-    expect([back.code, back.err]).toEqual([1, expect.stringMatching(/not empty.*tenant has domain "acme"[\s\S]*just made/)]);
+    expect([back.code, back.err]).toEqual([1, expect.stringMatching(/not empty.*tenant has project "shop"[\s\S]*just made/)]);
   }, 120_000);
 
   it('fails when a service is down, names it, and the others go on', async () => {
