@@ -112,7 +112,9 @@ describe('the bus, to everybody who has a credential', () => {
       for (const { mark, allowed, reply, subject } of attempts) {
         const answer = answers.get(mark)?.[0];
         if (!allowed && answer !== undefined) wrong.push(`answered: ${subject} of ${mark}: ${answer}`);
-        if (allowed && reply === 'own' && subject.startsWith('osier.')) answer?.includes('"stream":') === true ? acknowledged++ : wrong.push(`not acknowledged: ${subject} of ${mark}: ${answer}`);
+        if (!allowed || reply !== 'own' || !subject.startsWith('osier.')) continue;
+        if (answer?.includes('"stream":') === true) acknowledged++;
+        else wrong.push(`not acknowledged: ${subject} of ${mark}: ${answer}`);
       }
       // Each refusal is also said, one by one, to whoever tried.
       await eventually(() => refusals() >= attempts.filter((attempt) => !attempt.allowed).length, 2_000).catch(() => undefined);
