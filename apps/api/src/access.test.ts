@@ -1,4 +1,5 @@
 // What the door does with whoever knocks too often, and with whoever loses his credential while he is being answered.
+import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeBearer } from '@osier/bus/bearer';
 import type { Bus } from '@osier/bus/bus';
@@ -70,6 +71,19 @@ describe('whoever loses his credential', () => {
     await publish(bus, change());
     expect(await flows.text()).toBe('');
     expect((await waiting).status).toBe(401);
+  });
+  it('has nothing carried out whose body he was still sending', async () => {
+    await publish(bus, credential('ci', [own], { role: 'admin' }));
+    while ((await ask('GET', '/v1/domains', token())).status === 401) await new Promise((resolve) => setTimeout(resolve, 20));
+    const asking = request(`${api.url}/v1/domains/acme/projects/shop?timeout=0s`, { method: 'PUT', headers: { authorization: `Bearer ${token()}`, 'content-length': '2' } });
+    const status = new Promise<number | undefined>((resolve, reject) => asking.on('response', (response) => resolve(response.resume().statusCode)).on('error', reject));
+    asking.write('{');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await publish(bus, credential('ci', [other], { version: 2, role: 'admin' }));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    asking.end('}');
+    expect(await status).toBe(401);
+    expect(await bus.last('INTENTS', '>')).toBeUndefined();
   });
   it('goes on following while only his token has become too old', async () => {
     await known();

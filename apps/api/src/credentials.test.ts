@@ -75,6 +75,16 @@ describe('whose key it is', () => {
     await settled(() => path(stranger.publicKey, 'acme/x') !== undefined);
     expect([path(old.publicKey), path(young.publicKey)]).toEqual([undefined, 'acme/ci']);
   });
+  it('what cannot be read opens nothing, nor does what was known of it before', async () => {
+    await follow();
+    await publish(bus, credential('ci', [old]));
+    await settled(() => path(old.publicKey) !== undefined);
+    const newer = credential('ci', [old], { version: 2 });
+    await publish(bus, { ...newer, spec: { ...newer.spec, fromTheFuture: true } } as never);
+    await settled(() => path(old.publicKey) === undefined);
+    await publish(bus, credential('ci', [young], { version: 3 }));
+    await settled(() => path(young.publicKey) !== undefined);
+  });
   it('what is no credential is not taken for one', async () => {
     await follow();
     await publish(bus, { ...credential('ci', [old]), spec: { role: 'root', keys: [{ publicKey: old.publicKey, expiresAt: '2999-01-01T00:00:00Z' }] } } as never);

@@ -25,15 +25,25 @@ export function followCredentials(bus: ApiBus, log: (problem: unknown) => void):
   const byPath = new Map<string, CredentialDocument>();
   let complete = false;
 
+  const forget = (document: CredentialDocument): void => {
+    const { path } = holderOf(document);
+    if (byPath.get(path)?.id === document.id) byPath.delete(path);
+  };
   const learn = (data: Uint8Array, sequence: number): void => {
     const body = JSON.parse(new TextDecoder().decode(data)) as CredentialDocument;
-    if (!kinds.includes(body.kind) || !documentSchema(body.kind).safeParse(body).success) return;
+    if (!kinds.includes(body.kind)) return;
     const before = known.get(body.id);
     if (before !== undefined && (before.sequence >= sequence || before.document.version > body.version)) return;
+    if (!documentSchema(body.kind).safeParse(body).success) {
+      // Of a newer version, perhaps: it may say that a key is revoked, so what was known before opens nothing either.
+      log(new Error(`credential ${body.id} cannot be read, and opens nothing until it can`));
+      if (before !== undefined) forget(before.document);
+      return;
+    }
     known.set(body.id, { document: body, sequence });
     const { path } = holderOf(body);
     if (body.phase === 'active') byPath.set(path, body);
-    else if (byPath.get(path)?.id === body.id) byPath.delete(path);
+    else forget(body);
   };
   const follow = async (): Promise<void> => {
     const filters = kinds.map((kind) => statePattern({ noun: kind }));

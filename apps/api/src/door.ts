@@ -129,6 +129,8 @@ async function serve(door: Door, route: Route, request: HttpRequest, response: S
       who: who ?? nobody,
       signal: AbortSignal.any([gone.signal, door.stopping]),
     };
+    // A body may take its time.
+    if (isPutOut()) throw strangers();
     const answer = await traced(route, request, () => {
       traceparent = currentTraceparent();
       return handlerOf(route)(door.context, asked);
