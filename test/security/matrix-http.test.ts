@@ -1,16 +1,16 @@
 // Each credential against every route of the OpenAPI document, with names of its own, of its neighbours, of strangers, and of what does not exist. Whom a route lets in
 // is written down in live/routes.ts, by hand; what may not be known must look the same whether it exists or not, and every refusal is on record.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
 import type { DoorRecord } from '@osier/contracts/audit';
 import { kinds, writableKinds } from '@osier/contracts/kinds';
+import { openapi } from '../../apps/api/src/openapi.ts';
 import { type Answer, hangUp } from './live/http.ts';
 import { blog, inside, type Land, settle, shop, vault } from './live/land.ts';
 import { asker, type Person } from './live/people.ts';
 import { fill, mayAsk, type Names, pairs, rules } from './live/routes.ts';
 import { eventually } from './live/world.ts';
 
-const document = JSON.parse(readFileSync(new URL('../../docs/reference/openapi.json', import.meta.url), 'utf8')) as { paths: Record<string, Record<string, unknown>> };
+const document = openapi() as { paths: Record<string, Record<string, unknown>> };
 const routes = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path, route: `${method.toUpperCase()} ${path}` })));
 /** Of an object that nobody has at this version, so that whoever may change it changes nothing. */
 const never = { 'if-match': '"987654321"' };
@@ -73,7 +73,7 @@ describe('the HTTP door, to everybody who has a credential', () => {
           // Whoever may throw a dead letter away, or have it tried again, would.
           const isReal = allowed && method !== 'GET' && path.startsWith('/v1/dead-letters');
           const at = isReal ? where.replace(names.intentId, 'none-such') : where;
-          const answer = await ask(method, `${at}?timeout=5s`, { headers: method === 'GET' ? {} : never, body });
+          const answer = await ask(method, method === 'GET' ? at : `${at}?timeout=5s`, { headers: method === 'GET' ? {} : never, body });
           count.asked++;
           const isRefused = answer.status === 403;
           if (isRefused) {
