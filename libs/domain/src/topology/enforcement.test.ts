@@ -52,6 +52,9 @@ describe('a change is enforced', () => {
     expect(why(node({ receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(5), path: 'rival/shop/staging/web', code: 'x', reason: 'r' }] }) }), change(20))).toBeUndefined();
     expect(why(node({ receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(6), path: 'p', code: 'x', reason: 'r' }] }) }), change(20))).toBeUndefined();
   });
+  it("and tells nothing of what lies elsewhere, though it is asked for by its id", () => {
+    expect(why(node({ receipt: receipt(20, { pending: [{ kind: 'endpoint', id: id(5), path: 'rival/vault/hidden/mole', code: 'x', reason: 'r' }] }) }), change(20))).toBeUndefined();
+  });
   it('when a node that no longer wants it, but was told, has confirmed it', () => {
     expect(why(node({ wanted: [], receipt: receipt(19) }), change(20))).toMatch(/20 is needed/);
   });
