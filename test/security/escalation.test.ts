@@ -22,9 +22,10 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((connection) => connection.close()));
 });
 afterAll(async () => {
-  expect(land.live.violations()).toEqual([]);
-  await land.close();
+  const violations = land?.live.violations() ?? [];
+  await land?.close();
   hangUp();
+  expect(violations).toEqual([]);
 });
 
 const into = async (who: { jwt: string; seed: string }): Promise<NatsConnection> => {

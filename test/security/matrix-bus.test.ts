@@ -80,7 +80,7 @@ describe('the bus, to everybody who has a credential', () => {
   }, 60_000);
   afterAll(async () => {
     await Promise.all(open.map((connection) => connection.close()));
-    await land.close();
+    await land?.close();
     hangUp();
   });
 

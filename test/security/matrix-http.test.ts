@@ -32,7 +32,7 @@ describe('the HTTP door, to everybody who has a credential', () => {
     secrets = [...(await land.secrets('rival')), vault.network, vault.endpoint, vault.policy, vault.dead, vault.intent, vault.subnet, `container-of-${vault.endpoint}`, 'spymaster', 'vault', 'hidden', 'rival'];
   }, 60_000);
   afterAll(async () => {
-    await land.close();
+    await land?.close();
     hangUp();
   });
 

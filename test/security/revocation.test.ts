@@ -22,7 +22,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((connection) => connection.close()));
 });
 afterAll(async () => {
-  await land.close();
+  await land?.close();
   hangUp();
 });
 

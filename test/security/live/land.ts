@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { kinds } from '@osier/contracts/kinds';
 import type { FlowBatch } from '@osier/contracts/telemetry';
@@ -62,6 +61,15 @@ async function bury(connection: NatsConnection, place: Place, token: string): Pr
 
 export async function settle(): Promise<Land> {
   const live = await startLive();
+  try {
+    return await settleIn(live);
+  } catch (error) {
+    await live.close();
+    throw error;
+  }
+}
+
+async function settleIn(live: Live): Promise<Land> {
   for (const name of ['acme', 'rival']) await make(live, `/v1/domains/${name}`, {});
   for (const [i, name] of ['n1', 'n2'].entries()) await make(live, `/v1/nodes/${name}`, { tunnelEndpoint: `192.0.2.${i + 1}` });
   await Promise.all(places.map((place) => build(live, place)));
@@ -105,9 +113,6 @@ export async function settle(): Promise<Land> {
       }
       return [...found];
     },
-    close: async () => {
-      await sleep(0);
-      await live.close();
-    },
+    close: () => live.close(),
   };
 }
