@@ -2,6 +2,7 @@ import type { Handlers, ServiceDefinition } from '@osier/domain/service';
 import { applyCredential, applyPlatformCredential, deleteCredential, deletePlatformCredential } from './handlers/credential.ts';
 import { applyDomain, deleteDomain } from './handlers/domain.ts';
 import { applyEnvironment, deleteEnvironment } from './handlers/environment.ts';
+import { onState } from './handlers/node-gone.ts';
 import { applyProject, deleteProject } from './handlers/project.ts';
 
 export const handlers = {
@@ -17,5 +18,5 @@ export const handlers = {
   'platform-credential.delete': deletePlatformCredential,
 } satisfies Handlers<'tenant'>;
 
-/** Who may exist, and who may ask. It follows networks and policies to know which environments are in use. */
-export const definition: ServiceDefinition<'tenant'> = { name: 'tenant', handlers, knows: ['network', 'policy'] };
+/** Who may exist, and who may ask. It follows networks and policies to know which environments are in use, and nodes, whose credentials go with them. */
+export const definition: ServiceDefinition<'tenant'> = { name: 'tenant', handlers, knows: ['network', 'policy', 'node'], onState };

@@ -20,6 +20,8 @@ export const limits = {
   itemsPerRule: 256,
   /** Ports that an endpoint may declare. More: refused, `too-many`. */
   portsPerEndpoint: 64,
+  /** Credentials of one domain: each may have as many connections as it likes, and a server only so many in all. More: refused, `too-many`. */
+  credentialsPerDomain: 100,
   /** Keys of one credential, so that one can replace another without a gap. More: refused, `too-many`. */
   keysPerCredential: 4,
   /** Keys that were taken out of a credential before they expired. More: refused, `too-many-revoked`, until one of them has expired. */

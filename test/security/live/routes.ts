@@ -30,6 +30,7 @@ export const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['GET /v1/outcomes/{domain}/{project}/{intentId}', ['project', 'viewer']], ['POST /v1/enforcement', ['narrowed', 'viewer']], ['GET /v1/flows', ['narrowed', 'viewer']],
   ['GET /v1/audit', ['narrowed', 'approver']], ['GET /v1/dead-letters', ['narrowed', 'approver']],
   [`GET ${dead}`, ['project', 'approver']], [`DELETE ${dead}`, ['project', 'approver']], [`POST ${dead}/retry`, ['project', 'approver']],
+  ...['POST /v1/backups', 'POST /v1/restores', 'PUT /v1/restores/{restore}/{offset}', 'POST /v1/restores/{restore}/start', 'DELETE /v1/restores/{restore}'].map((route): [string, Rule] => [route, ['platform', 'admin']]),
   ['GET /openapi.json', ['open', 'viewer']], ['GET /healthz', ['open', 'viewer']], ['GET /readyz', ['open', 'viewer']],
 ]);
 

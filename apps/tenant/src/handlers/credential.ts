@@ -22,7 +22,7 @@ export const applyCredential: Handler<'credential.apply'> = async ({ scope, body
   if (project !== undefined && !(await scopeFacts(own, { ...scope, project })).project) {
     return refuse('unknown-project', 'spec.project', `There is no project ${scope.domain}/${project}.`, 'Make the project first, or correct the name.');
   }
-  return mistyped(body.spec.keys) ?? appliedCredential('credential', scope, body, await own.byName('credential', inDomain(scope), body.name), { id: newId, now: now() });
+  return mistyped(body.spec.keys) ?? appliedCredential('credential', scope, body, await own.byName('credential', inDomain(scope), body.name), { id: newId, now: now(), others: (await own.list('credential', { domain: scope.domain })).length });
 };
 export const deleteCredential: Handler<'credential.delete'> = async ({ scope, body }, { own }) => deleted(body, await own.byName('credential', inDomain(scope), body.name));
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Document } from '@osier/contracts/document';
 import { limits } from '@osier/contracts/limits';
-import { document, expectRefusal, id } from '../../test/documents.ts';
-import { appliedCredential, keysInForce } from './credential.ts';
+import { none } from '@osier/contracts/names';
+import { changesOf, document, expectRefusal, id, node } from '../../test/documents.ts';
+import { appliedCredential, keysInForce, orphanedKeys } from './credential.ts';
 
 const now = Date.parse('2026-03-01T00:00:00Z');
 const day = 24 * 60 * 60 * 1000;
@@ -67,4 +68,18 @@ describe('a credential', () => {
     expectRefusal(apply([key(2)], there([key(1)]), { expectedVersion: 2 }), 'version-conflict', 'expectedVersion');
     expectRefusal(apply([key(2)], undefined, { expectedVersion: 2 }), 'version-conflict', 'expectedVersion');
   });
+  it('there are so many in one domain, and no more; those that are there can still be changed', () => {
+    const among = (others: number, current?: Document<'credential'>) => appliedCredential('credential', scope, { name: 'ci', spec: { role: 'editor', keys: [key(1)] } }, current, { id: () => id(9), now, others });
+    expect(changesOf(among(limits.credentialsPerDomain - 1))).toHaveLength(1);
+    expectRefusal(among(limits.credentialsPerDomain), 'too-many', 'name');
+    expect(changesOf(among(limits.credentialsPerDomain, there([])))).toHaveLength(1);
+  });
+});
+
+describe('the credential of a node', () => {
+  const of = (name: string, spec: { node: string } | { role: 'viewer' }, createdAt: string) => document('platform-credential', name, { ...spec, keys: [key(1)] }, { revoked: [] }, { id: id(2), domain: none, createdAt });
+  const all = [of('agent-one', { node: 'one' }, at(1)), of('agent-one-anew', { node: 'one' }, at(5)), of('agent-two', { node: 'two' }, at(1)), of('noc', { role: 'viewer' }, at(1))];
+  const gone = (successor?: Document<'node'>) => orphanedKeys('one', all, successor).map(({ name, phase }) => [name, phase]);
+  it('goes with the node, and no other does', () => expect(gone()).toEqual([['agent-one', 'deleted'], ['agent-one-anew', 'deleted']]));
+  it('stays where it was made for the next node of that name', () => expect(gone(node('one', '192.0.2.11', { createdAt: at(3) }))).toEqual([['agent-one', 'deleted']]));
 });

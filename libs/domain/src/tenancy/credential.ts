@@ -4,6 +4,7 @@ import { isReservedCredential, type Spec } from '@osier/contracts/kinds';
 import { limits } from '@osier/contracts/limits';
 import { type AnyProposed, accept, type Decision, propose, refuse, versionConflict } from '../decision.ts';
 import { newborn, same } from '../entity.ts';
+import { remnants } from './remnants.ts';
 
 type CredentialKind = 'credential' | 'platform-credential';
 type Key = Spec<CredentialKind>['keys'][number];
@@ -36,12 +37,19 @@ function revokedAfter(keys: readonly Key[], current: Document<CredentialKind> | 
   return before.filter(({ expiresAt }) => Date.parse(expiresAt) > now);
 }
 
-/** Makes a credential, changes it, replaces its keys. */
-export function appliedCredential<K extends CredentialKind>(kind: K, scope: Scope, body: ApplyBody<K>, current: Document<K> | undefined, o: { id: () => string; now: number }): Decision {
+/** The credentials of a node that is no more. What was issued after a successor of the same name appeared belongs to that one. */
+export const orphanedKeys = (node: string, credentials: readonly Document<'platform-credential'>[], successor: Document<'node'> | undefined): AnyProposed[] =>
+  remnants(credentials.filter((credential) => credential.spec.node === node), successor);
+
+/** Makes a credential, changes it, replaces its keys. `others`: how many there are in its domain besides. */
+export function appliedCredential<K extends CredentialKind>(kind: K, scope: Scope, body: ApplyBody<K>, current: Document<K> | undefined, o: { id: () => string; now: number; others?: number }): Decision {
   const conflict = versionConflict(body, current);
   if (conflict) return conflict;
   if (isReservedCredential(body.name)) {
     return refuse('reserved-name', 'name', `Names that begin with "osier-" or "platform-" are kept for Osier itself, and "${body.name}" does.`, 'Choose another name.');
+  }
+  if (current === undefined && (o.others ?? 0) >= limits.credentialsPerDomain) {
+    return refuse('too-many', 'name', `There are ${limits.credentialsPerDomain} credentials in this domain already, and there may be no more.`, 'Delete those that nobody needs: osier credentials list.');
   }
   const wrong = keyProblem(body.spec.keys, current, o.now);
   if (wrong) return wrong;
