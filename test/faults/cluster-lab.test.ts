@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Bus } from '@osier/bus/bus';
+import { connect as connectPlain } from '@nats-io/transport-node';
 import { connectBus } from '@osier/bus/jetstream';
-import { readLogin } from '@osier/bus/login';
+import { authenticatorOf, readLogin } from '@osier/bus/login';
 import { streams } from '@osier/contracts/streams';
 import { waitEnforced } from '@osier/lab/deploy';
 import { labDown } from '@osier/lab/down';
@@ -59,5 +60,19 @@ describe('a lab with three nats-servers', () => {
     await eventually(async () => ((await lab.client.nodes()).every(({ state }) => state === 'ready') ? true : undefined), 60_000);
     expect((await bus.stream('CHANGES'))?.incarnation).toBe(before);
     await sleep(3_000);
+  }, 150_000);
+
+  it('a service that is started gives streams that one server has to the others', async () => {
+    const plain = await connectPlain({ servers: natsUrl(lab.record), authenticator: authenticatorOf(() => readLogin(lab.paths.creds('admin'))) });
+    for (const stream of ['CHANGES', 'STATE', 'AUDIT']) {
+      const { config } = (await plain.request(`$JS.API.STREAM.INFO.${stream}`)).json<{ config: object }>();
+      await plain.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify({ ...config, num_replicas: 1 }));
+      expect((await bus.stream(stream))?.replicas).toBe(1);
+    }
+    await plain.close();
+    await tellSupervisor(lab.paths, { do: 'hold', names: ['policy'], signal: 'SIGKILL' });
+    await tellSupervisor(lab.paths, { do: 'release', names: ['policy'] });
+    for (const stream of ['CHANGES', 'STATE', 'AUDIT']) await eventually(async () => ((await bus.stream(stream))?.replicas === 3 ? true : undefined), 60_000);
+    console.log(`a change afterwards: ${await change()} ms`);
   }, 150_000);
 });

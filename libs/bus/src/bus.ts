@@ -154,7 +154,7 @@ export interface Bus {
   snapshot(stream: string, o: { consumers: boolean }): Promise<StreamSnapshot>;
   /**
    * Makes the stream as it was: every sequence, time, header and gap, its incarnation, its consumers. Throws BusRefused where a stream of that name is there.
-   * A mirror is to be restored after its origin.
+   * A mirror is to be restored after its origin. In a cluster one server has it until `ensureStreams` gives it to the others.
    */
   restore(stream: string, snapshot: StreamSnapshot): Promise<void>;
 

@@ -16,6 +16,8 @@ let guard: StreamGuard;
 let answer: Answer;
 let now = 0;
 const moved: string[] = [];
+/** What was there when the settings of streams were brought up to date. */
+const brought: string[][] = [];
 const store = () => memoryStore();
 
 beforeEach(async () => {
@@ -23,6 +25,7 @@ beforeEach(async () => {
   bus = broker.connect('truth');
   answer = (_name, real) => real;
   moved.length = 0;
+  brought.length = 0;
   const own = broker.connect('tenant');
   const seen: Bus = {
     ...own,
@@ -30,6 +33,10 @@ beforeEach(async () => {
     get connected() { return own.connected; },
     stream: async (name, how) => answer(name, await own.stream(name), how?.confirmed ?? false),
     leadElsewhere: async (name) => void moved.push(name),
+    ensureStreams: async (after) => {
+      if (after === undefined) brought.push((await Promise.all(['CHANGES', 'STATE', 'AUDIT'].map(async (name) => (await own.stream(name)) && name))).filter((name) => name !== undefined));
+      await own.ensureStreams(after);
+    },
   };
   const db = store();
   const around = { service: 'tenant', log: silent, now: () => 0, newId: () => '', bury: async () => undefined } as never;
@@ -56,6 +63,15 @@ const behind = (real: StreamState | undefined): StreamState | undefined => real 
 const unavailable = (): never => {
   throw new BusUnavailable('no leader');
 };
+
+describe('at a start', () => {
+  it('the settings of streams that are there are brought up to date, once', async () => {
+    expect(brought.filter((there) => there.length === 3)).toHaveLength(1);
+    await guard.check();
+    await guard.check();
+    expect(brought.filter((there) => there.length === 3)).toHaveLength(1);
+  });
+});
 
 describe('at the first start', () => {
   it('a STATE that is not there yet is made, and one that another service makes meanwhile is left alone', async () => {

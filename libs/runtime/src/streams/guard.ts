@@ -51,6 +51,7 @@ export class StreamGuard {
   #mirror = stillUnknown;
   #endsAt = 0;
   #running: Promise<boolean> | undefined;
+  #current = false;
 
   constructor(o: { bus: Bus; store: Store; around: Surroundings; projection: Projection }) {
     this.#bus = o.bus;
@@ -99,6 +100,7 @@ export class StreamGuard {
       return false;
     }
     await this.#others();
+    await this.#bringUpToDate();
     this.#verifiedSession = session;
     this.#noticed = undefined;
     if (this.#comparing) await this.#settle();
@@ -232,6 +234,13 @@ export class StreamGuard {
     this.#endsAt = Date.now();
     const text = JSON.stringify(now);
     if (text !== JSON.stringify(before)) await this.#store.setMark(marks.ends, text);
+  }
+
+  /** Once, when all are there: an installation that was upgraded, restored or given more servers has streams with the settings of before. */
+  async #bringUpToDate(): Promise<void> {
+    if (this.#current) return;
+    await this.#bus.ensureStreams();
+    this.#current = true;
   }
 
   async #remember(): Promise<void> {
