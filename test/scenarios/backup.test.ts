@@ -196,7 +196,7 @@ describe('a backup', () => {
     await restored(target, archive);
     const audit = (await stream(target, 'AUDIT')) as { data: string }[];
     expect(audit.map(({ data }) => JSON.parse(data) as object)).toEqual([
-      expect.objectContaining({ intent: 'installation.backup', credential: 'anna', result: 'accepted' }), expect.objectContaining({ intent: 'installation.restore', credential: 'anna', result: 'accepted' }),
+      expect.objectContaining({ intent: 'installation.backup', credential: 'platform-anna', result: 'accepted' }), expect.objectContaining({ intent: 'installation.restore', credential: 'platform-anna', result: 'accepted' }),
     ]);
   }, 30_000);
 });

@@ -110,6 +110,7 @@ export function consumingContract(bus: () => Bus, under: () => BusUnderTest): vo
       const durable = consumerName();
       for (let i = 0; i < 5; i++) await put(state(place, `e${i}`), `${i}`);
       const watched = await watch(bus(), durable, { stream: 'CHANGES', filters: [all(place)], ackPolicy: 'all' }, { act: (d) => (text(d) === '4' ? d.ack() : undefined) });
+      await eventually(watched.texts, (t) => t.length === 5);
       await eventually(() => bus().consumer('CHANGES', durable), (c) => c?.pending === 0 && c.ackPending === 0);
       await watched.stop();
       expect(watched.texts()).toHaveLength(5);

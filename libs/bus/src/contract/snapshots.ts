@@ -33,13 +33,15 @@ export function snapshotContract(bus: () => Bus): void {
     await bus().restore('STATE', given(mirror));
     expect(await content(bus(), 'CHANGES')).toEqual(before.changes);
     expect(await content(bus(), 'STATE')).toEqual(before.state);
-    expect([await bus().stream('CHANGES'), await bus().stream('STATE')]).toEqual(before.states);
+    const asBefore = before.states.map((s) => s && { ...s, replicas: 1 });
+    expect([await bus().stream('CHANGES'), await bus().stream('STATE')]).toEqual(asBefore);
 
     const next = await bus().publish(state(place, 's1'), bytes('after'), { expectedLastSubjectSequence: (await bus().last('CHANGES', state(place, 's1')))?.sequence ?? -1 });
     expect(next.sequence).toBe(end + 1);
     expect(await eventually(() => bus().last('STATE', state(place, 's1')), (m) => m?.sequence === next.sequence)).toMatchObject({ sequence: next.sequence });
     await bus().ensureStreams();
-    expect((await bus().stream('STATE'))?.incarnation).toBe(before.states[1]?.incarnation);
+    const [after, mirrored] = [await bus().stream('CHANGES'), await bus().stream('STATE')];
+    expect([after, mirrored]).toMatchObject(before.states.map((s) => ({ incarnation: s?.incarnation, replicas: s?.replicas })));
   });
 
   it('takes back how far each reader has come', async () => {
@@ -55,6 +57,8 @@ export function snapshotContract(bus: () => Bus): void {
     const snapshot = await kept(await bus().snapshot('OUTCOMES', { consumers: true }));
     await bus().deleteStream('OUTCOMES');
     await bus().restore('OUTCOMES', given(snapshot));
+    // In a cluster it takes a moment until somebody leads the consumer again.
+    await eventually(() => bus().consumer('OUTCOMES', durable), (c) => c !== undefined && c.pending + c.ackPending === 2);
     await put(5);
     const again = await watch(bus(), durable, declaration);
     expect(await eventually(() => again.texts(), (seen) => seen.length >= 3)).toEqual(['3', '4', '5']);

@@ -21,6 +21,8 @@ interface State { readonly first_seq: number; readonly last_seq: number; readonl
 interface Begun { readonly config: Record<string, unknown>; readonly state: State }
 
 export async function takeSnapshot(connection: Connection, api: Api, stream: string, o: { consumers: boolean }, inboxPrefix?: string): Promise<StreamSnapshot> {
+  // Of a stream that is not there, the servers of a cluster say nothing at all when they are asked for a snapshot.
+  await api(`STREAM.INFO.${stream}`);
   const nats = await connection.ready();
   const inbox = createInbox(inboxPrefix);
   const arrived = new Arrivals(nats, inbox, `the snapshot of ${stream}`);
