@@ -104,30 +104,37 @@ function wishOf(at: Located, asked: Place, defaults: Place): Wish | Faulty {
 const ranks: Record<WritableKind, number> = { domain: 0, project: 1, environment: 2, node: 3, 'platform-credential': 4, credential: 5, network: 6, policy: 7, endpoint: 8 };
 export const order: readonly WritableKind[] = [...writableKinds].sort((a, b) => ranks[a] - ranks[b]);
 
+/** Every document of the files, folders and `-` (standard input), as it stands there. */
+export async function readDocuments(paths: readonly string[], io: Io, parse: (file: string, text: string) => Located[] = parseYaml): Promise<Located[]> {
+  const found: Located[] = [];
+  for (const path of paths) {
+    const texts = path === '-' ? [{ file: '<stdin>', text: await standardInput(io) }] : filesOf(path).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+    for (const { file, text } of texts) found.push(...parse(file, text));
+  }
+  return found;
+}
+
 /** Reads every document of the files, folders and `-` (standard input), checks each by the contracts. Nothing is sent. */
-export async function readSources(paths: readonly string[], io: Io, asked: Place, defaults: Place): Promise<Sources> {
+export const readSources = async (paths: readonly string[], io: Io, asked: Place, defaults: Place): Promise<Sources> => wishesOf(await readDocuments(paths, io), asked, defaults);
+
+export function wishesOf(documents: readonly Located[], asked: Place, defaults: Place): Sources {
   const wishes: Wish[] = [];
   const faulty: Faulty[] = [];
   const seen = new Map<string, Wish>();
-  for (const path of paths) {
-    const texts = path === '-' ? [{ file: '<stdin>', text: await standardInput(io) }] : filesOf(path).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
-    for (const { file, text } of texts) {
-      for (const at of parseYaml(file, text)) {
-        const result = wishOf(at, asked, defaults);
-        if ('problem' in result) {
-          faulty.push(result);
-          continue;
-        }
-        const other = seen.get(`${result.kind} ${result.path}`);
-        if (other !== undefined) {
-          const reason = `${kinds[result.kind].title} ${result.path} stands already in ${other.at.file}:${other.at.lineOf('name')}.`;
-          faulty.push({ at, path: `${result.kind} ${result.path}`, problem: problem('duplicate', 'name', reason, 'Remove one of the two.') });
-          continue;
-        }
-        seen.set(`${result.kind} ${result.path}`, result);
-        wishes.push(result);
-      }
+  for (const at of documents) {
+    const result = wishOf(at, asked, defaults);
+    if ('problem' in result) {
+      faulty.push(result);
+      continue;
     }
+    const other = seen.get(`${result.kind} ${result.path}`);
+    if (other !== undefined) {
+      const reason = `${kinds[result.kind].title} ${result.path} stands already in ${other.at.file}:${other.at.lineOf('name')}.`;
+      faulty.push({ at, path: `${result.kind} ${result.path}`, problem: problem('duplicate', 'name', reason, 'Remove one of the two.') });
+      continue;
+    }
+    seen.set(`${result.kind} ${result.path}`, result);
+    wishes.push(result);
   }
   wishes.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
   return { wishes, faulty };

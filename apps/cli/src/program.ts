@@ -120,6 +120,7 @@ export function buildProgram(io: Io, ending: Ending): Command {
     });
 
   backupCommands(program, io, ending);
+  reachCommand(program, io, ending);
 
   connected(program.command('nodes'))
     .description('show nodes, and what each has confirmed')
@@ -142,6 +143,28 @@ export function buildProgram(io: Io, ending: Ending): Command {
   deadCommands(program, io, ending);
   credentialCommands(program, io, ending);
   return program;
+}
+
+function reachCommand(program: Command, io: Io, ending: Ending): void {
+  program.command('reach')
+    .description('compute who reaches whom from files, with no service running, and whose rule says so')
+    .addOption(outputOption())
+    .option('-f, --file <path>', 'Kubernetes manifests or Osier documents: file, folder, or - for standard input; may be repeated', collect)
+    .option('--from <who>', 'NAMESPACE/POD, ENVIRONMENT/ENDPOINT or ip:ADDRESS (default: everybody)')
+    .option('--to <who>', 'the same for the destination (default: everybody)')
+    .addOption(new Option('--protocol <protocol>', 'TCP, UDP, SCTP or ICMP (default: TCP, else what the destination declares)').choices(['TCP', 'UDP', 'SCTP', 'ICMP']))
+    .option('--port <number>', 'destination port (default: each that the destination declares, else 80)')
+    .addOption(new Option('--family <family>', 'addresses to ask with, where both are had').choices(['4', '6']))
+    .option('--probes <file>', 'a JSON list of questions: [{"from":"ns/pod","to":"ns/pod","protocol":"TCP","port":80,"family":4}]')
+    .option('--validate', 'only say what an API server would reject, and why')
+    .option('--strict-cidr', 'as API servers from 1.36 on: refuse CIDRs with leading zeros, with bits beyond the prefix, and IPv4-mapped ones')
+    .option('-d, --domain <name>', 'domain of Osier documents that name none')
+    .option('-p, --project <name>', 'project of Osier documents that name none')
+    .option('-e, --environment <name>', 'environment of Osier documents that name none')
+    .addHelpText('after', examples('osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/reach.ts')).reach(io, command.optsWithGlobals());
+    });
 }
 
 /** Narrows by scope only where that is asked for: what is not shown could be what is looked for. */

@@ -1,0 +1,88 @@
+import { decide, Undecidable } from '@osier/domain/rules/decide';
+import { type IndexedWorld, indexWorld } from '@osier/domain/rules/index-world';
+import type { Party } from '@osier/domain/rules/model';
+import { exitCodes, type ExitCode, Failure, usage } from '../failure.ts';
+import type { Format, Io } from '../io.ts';
+import { print, toJson, toYaml } from '../output.ts';
+import { levels, type Place } from '../place.ts';
+import { type Question, question, readProbes } from '../reach/probes.ts';
+import { type Answer, answerOf, answersText, problemText, validationText } from '../reach/show.ts';
+import { readWorld, type Sources } from '../reach/sources.ts';
+
+export interface ReachOptions extends Place {
+  readonly output: Format;
+  readonly file?: readonly string[];
+  readonly from?: string;
+  readonly to?: string;
+  readonly protocol?: string;
+  readonly port?: string;
+  readonly family?: string;
+  readonly probes?: string;
+  readonly validate?: boolean;
+  readonly strictCidr?: boolean;
+}
+
+/** Asked of a pod that declares no port, where no port is asked for. */
+const anyPort = { protocol: 'TCP', port: 80 };
+
+/** `reach -f`: verdicts from files alone, with no service running. */
+export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
+  if (options.file === undefined) throw usage('say what to compute from.', 'Add -f FILE, a folder, or - for standard input.');
+  if (options.probes !== undefined && (options.from ?? options.to ?? options.port) !== undefined) throw usage('--probes and --from, --to, --port exclude each other.', 'Write the question into the file, or leave out --probes.');
+  const place = Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]])));
+  const read = await readWorld(options.file, io, place);
+  const sources = options.strictCidr === true ? { ...read, problems: [...read.problems, ...read.warnings], warnings: [] } : read;
+  if (options.validate === true) return validate(io, options, sources);
+  if (sources.problems.length > 0) return refuse(io, options, sources);
+  for (const warning of sources.warnings) io.err(`warning: ${problemText(warning)}`);
+  const index = indexWorld(sources.world);
+  const questions = options.probes === undefined ? asked(index, options) : (await readProbes(options.probes, io)).map((probe, i) => question(index, probe, `probes[${i}]`));
+  const answers = questions.map((one, i) => answer(index, one, options.probes === undefined ? '' : `probes[${i}]`));
+  const verdicts = answers.map(answerOf);
+  if (options.output === 'json') io.out(JSON.stringify({ verdicts }));
+  else await print(io, options.output, { verdicts }, [{ verdicts }], () => answersText(answers));
+  return exitCodes.ok;
+}
+
+function answer(index: IndexedWorld, one: Question, at: string): Answer {
+  try {
+    return { question: one, decision: decide(index, one) };
+  } catch (error) {
+    if (!(error instanceof Undecidable)) throw error;
+    throw new Failure(exitCodes.refused, 'undecidable', `whether ${one.probe.from} reaches ${one.probe.to} depends on what cannot be evaluated: ${error.message}`, 'Change that field, or leave the probe out.', at);
+  }
+}
+
+async function validate(io: Io, { output }: ReachOptions, sources: Sources): Promise<ExitCode> {
+  const { problems, warnings, objects } = sources;
+  const result = { valid: problems.length === 0, objects, problems, warnings };
+  await print(io, output, result, [result], () => validationText(sources));
+  return problems.length === 0 ? exitCodes.ok : exitCodes.refused;
+}
+
+/** Nothing is computed from objects that would not be there. */
+async function refuse(io: Io, { output }: ReachOptions, { problems }: Sources): Promise<ExitCode> {
+  if (output === 'json') io.out(toJson({ problems }));
+  else if (output === 'yaml') io.out(await toYaml([{ problems }]));
+  else io.err([...problems.map(problemText), 'nothing was computed: an API server would reject what -f names'].join('\n'));
+  return exitCodes.refused;
+}
+
+/** The questions of --from, --to, --port; what is left out is everybody, and the ports that each destination declares. */
+function asked(index: IndexedWorld, options: ReachOptions): Question[] {
+  const names = index.world.parties.map(({ name }) => name);
+  if (names.length === 0 && (options.from === undefined || options.to === undefined)) throw new Failure(exitCodes.refused, 'nobody', 'there is no pod, workload or endpoint in what -f names, so there is nobody to ask about.', 'Add the manifests of the pods, or name both sides: --from ip:ADDRESS --to ip:ADDRESS.');
+  const number = options.port === undefined ? undefined : Number(options.port);
+  const family = options.family === undefined ? {} : { family: Number(options.family) };
+  const one = (from: string, to: string, protocol: string, port: number | undefined): Question =>
+    question(index, { from, to, protocol, ...(port === undefined ? {} : { port }), ...family }, '');
+  const portsOf = (to: string): { protocol: string; port: number | undefined }[] => {
+    const protocol = options.protocol ?? 'TCP';
+    if (number !== undefined || protocol === 'ICMP') return [{ protocol, port: number }];
+    const declared = (index.party(to) as Party | undefined)?.ports ?? [];
+    const fitting = declared.filter((port) => options.protocol === undefined || port.protocol === protocol);
+    return fitting.length > 0 ? fitting : [{ ...anyPort, protocol }];
+  };
+  return (options.from === undefined ? names : [options.from]).flatMap((from) => (options.to === undefined ? names : [options.to])
+    .flatMap((to) => portsOf(to).map(({ protocol, port }) => one(from, to, protocol, port))));
+}

@@ -1,0 +1,38 @@
+import type { Decision } from '@osier/domain/rules/explain';
+import { table } from '../output.ts';
+import type { Question } from './probes.ts';
+import type { ObjectProblem, Sources } from './sources.ts';
+
+export interface Answer { readonly question: Question; readonly decision: Decision }
+
+/** An answer as it is printed: the fields of the probe, then the verdict. */
+export const answerOf = ({ question, decision }: Answer): Record<string, unknown> => ({ ...question.probe, ...decision, egress: decision.egress ?? null, ingress: decision.ingress ?? null });
+
+const portOf = ({ protocol, port }: Question): string => (port === undefined ? protocol : `${protocol} ${port}`);
+const decidedBy = ({ tier, kind, policy, rule }: Decision): string => (policy === null ? (tier === 'Default' ? 'no policy' : rule) : `${kind} ${policy}, ${rule}${tier === kind || tier === 'Project' ? '' : ` (${tier})`}`);
+
+/** One answer as a paragraph, several as a list; of a matrix the pairs that are denied stand out by their word. */
+export function answersText(answers: readonly Answer[]): string {
+  const [only] = answers;
+  if (only !== undefined && answers.length === 1) {
+    const { question, decision } = only;
+    const side = (name: string, of: Decision['egress']): string[] => (of === undefined || of.reason === decision.reason ? [] : [`  ${name}: ${of.reason}`]);
+    return [`${decision.verdict}  ${question.probe.from} → ${question.probe.to}  ${portOf(question)}`, `  ${decision.reason}`, ...side('egress', decision.egress), ...side('ingress', decision.ingress)].join('\n');
+  }
+  const allowed = answers.filter(({ decision }) => decision.verdict === 'Allow').length;
+  const rows = answers.map(({ question, decision }) => [question.probe.from, question.probe.to, portOf(question), decision.verdict, decidedBy(decision)]);
+  return `${table(['FROM', 'TO', 'PORT', 'VERDICT', 'DECIDED BY'], rows)}\n\n${answers.length} asked: ${allowed} allowed, ${answers.length - allowed} denied`;
+}
+
+const objectName = ({ kind, namespace, name }: ObjectProblem): string => `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}`.trim();
+export const problemText = (problem: ObjectProblem): string =>
+  `${problem.file}:${problem.line}: ${[objectName(problem), problem.field].filter((part) => part !== '').join(', ')}: ${problem.reason}`;
+
+export function validationText({ problems, warnings, objects, ignored }: Sources): string {
+  const passed = ignored === 0 ? '' : `; ${ignored} of them of kinds that no verdict depends on, and not looked into`;
+  const bad = new Set(problems.map((p) => `${p.file} ${p.document} ${objectName(p)}`)).size;
+  return [
+    ...problems.map(problemText), ...warnings.map((warning) => `${problemText(warning)} (a warning: API servers before 1.36 accept it)`),
+    `${objects} objects${passed}: ${bad === 0 ? 'an API server would accept all of them' : `an API server would reject ${bad}`}`,
+  ].join('\n');
+}

@@ -1,0 +1,39 @@
+import type { Family } from '../net/address.ts';
+import type { Direction, Policy, Side, Tier } from './model.ts';
+
+/** What is asked, with the family that it turned out to be. */
+export interface Traffic { readonly from: Side; readonly to: Side; readonly protocol: string; readonly port: number | undefined; readonly family: Family | undefined }
+
+/** Where one direction was decided. `others`: how many further policies isolate the same direction. */
+export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number }
+
+export interface Decided {
+  readonly verdict: 'Allow' | 'Deny';
+  readonly tier: Tier | 'Network' | 'Default';
+  /** Null where no policy decided. */
+  readonly policy: string | null;
+  readonly kind: string | null;
+  readonly rule: string;
+  /** One sentence for whoever never saw the rules. */
+  readonly reason: string;
+}
+/** A side is undefined where no policy selects it: outside addresses, host-networked pods. */
+export interface Decision extends Decided { readonly egress: Decided | undefined; readonly ingress: Decided | undefined }
+
+const portText = ({ protocol, port }: Traffic): string => (port === undefined ? protocol : `${protocol} ${port}`);
+
+/** What was decided, whose rule it is, and so whose to change. */
+export function sentence(traffic: Traffic, direction: Direction, where: Where): string {
+  const [subject, peer] = direction === 'egress' ? [traffic.from, traffic.to] : [traffic.to, traffic.from];
+  const [what, way] = [portText(traffic), direction === 'egress' ? `to ${peer.name}` : `from ${peer.name}`];
+  if (where.rule === 'self') return `${subject.name} always reaches itself: no policy applies to what does not leave it.`;
+  if (where.rule === 'unreachable') return `${subject.name} and ${peer.name} are in different environments, which never reach each other.`;
+  if (where.rule === 'no-connection') return `${subject.name} and ${peer.name} are in different networks, and no connection between these exists.`;
+  if (where.policy === undefined) return `No policy decides about the ${direction} of ${subject.name} ${way} on ${what}, so it is allowed.`;
+  const policy = `${where.policy.kind} ${where.policy.name}`;
+  if (where.rule === 'default-deny') {
+    const more = where.others === 0 ? '' : ` (and by ${where.others} more)`;
+    return `The ${direction} of ${subject.name} is isolated by ${policy}${more}, and no rule lets in ${what} ${way}.`.replace('lets in', direction === 'egress' ? 'lets out' : 'lets in');
+  }
+  return `Rule ${where.rule} of ${policy} ${where.action === 'Allow' ? 'allows' : 'denies'} the ${direction} of ${subject.name} ${way} on ${what}.`;
+}

@@ -1,0 +1,102 @@
+import type { Address, Block } from '../net/address.ts';
+
+/**
+ * One model of policy for every source: Kubernetes objects of each kind and Osier's own documents are translated into it,
+ * and nothing that decides knows where a policy came from.
+ */
+export type Direction = 'ingress' | 'egress';
+export type Action = 'Allow' | 'Deny' | 'Pass';
+
+/**
+ * Tiers in the order of their evaluation. In a tier the first rule that matches decides; Pass leaves the tier. Where none matches,
+ * a policy that isolates the direction denies; else the next tier is asked, and after the last the answer is Allow.
+ */
+export const tiers = ['Admin', 'Project', 'NetworkPolicy', 'Baseline'] as const;
+export type Tier = (typeof tiers)[number];
+/** Tiers whose rules of one priority are evaluated Deny first, whichever policy they are of. */
+export const denyFirst: ReadonlySet<Tier> = new Set(['Project']);
+
+export type Tags = Readonly<Record<string, string>>;
+export type Condition =
+  | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
+  | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
+/** All of them hold; none: everything is selected. */
+export type TagSelector = readonly Condition[];
+
+/** What cannot be evaluated: the field, and why. A decision that depends on it is refused, never guessed. */
+export interface Opaque { readonly type: 'opaque'; readonly field: string; readonly why: string; /** It can only ever match what is not a party of this world. */ readonly outsideOnly: boolean }
+
+/** Parties by the tags of their scope and their own. */
+export interface PartySelector {
+  readonly type: 'parties';
+  /** Only in the scope of this name. */
+  readonly scope?: string;
+  readonly scopeTags: TagSelector;
+  readonly tags: TagSelector;
+  /** Keys whose value must be there and be the same on both sides: one rule for every value. */
+  readonly same?: readonly { readonly of: 'scope' | 'party'; readonly key: string }[];
+}
+export interface BlockPeer { readonly type: 'block'; readonly block: Block; readonly except: readonly Block[] }
+/** The addresses of the nodes with these tags. */
+export interface NodePeer { readonly type: 'nodes'; readonly tags: TagSelector }
+export type Peer = PartySelector | BlockPeer | NodePeer | Opaque;
+
+/** A protocol that is not given is any. Numbers are those of the destination; for ICMP type << 8 | code. */
+export type PortMatch =
+  | { readonly protocol?: string; readonly first: number; readonly last: number }
+  | { readonly protocol?: string; readonly name: string }
+  | { readonly protocol: string };
+
+export interface Rule {
+  /** As its author named it, or its place: `ingress[0]`. */
+  readonly name: string;
+  readonly action: Action;
+  /** Undefined: everything; empty: nothing. */
+  readonly peers: readonly Peer[] | undefined;
+  /** Undefined: every protocol and port. */
+  readonly ports: readonly PortMatch[] | undefined;
+}
+
+export interface Policy {
+  readonly tier: Tier;
+  /** Lower is evaluated first. */
+  readonly priority: number;
+  /** As the source calls it: `NetworkPolicy`. */
+  readonly kind: string;
+  /** As the source names it: `shop/database`. */
+  readonly name: string;
+  readonly subject: PartySelector | Opaque;
+  readonly ingress: readonly Rule[];
+  readonly egress: readonly Rule[];
+  /** Directions in which whatever no rule of the tier matches is denied. */
+  readonly isolates: readonly Direction[];
+}
+
+export interface Scope { readonly name: string; readonly tags: Tags }
+
+/** What policies select: a pod, an endpoint. */
+export interface Party {
+  readonly type: 'party';
+  /** `shop/database` */
+  readonly name: string;
+  readonly scope: string;
+  readonly tags: Tags;
+  readonly addresses: readonly Address[];
+  readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
+  readonly node?: string;
+  /** In the network of its node: no policy selects it, and rules meet it by its address only. */
+  readonly host?: boolean;
+  /** Parties of different segments never reach each other, whatever the rules say. */
+  readonly segment?: { readonly name: string; readonly why: 'unreachable' | 'no-connection' }[];
+}
+/** An address that belongs to no party; `node` where it is one of a node. */
+export interface Outside { readonly type: 'outside'; readonly name: string; readonly addresses: readonly Address[]; readonly node?: Node }
+export interface Node { readonly name: string; readonly tags: Tags; readonly addresses: readonly Address[] }
+export type Side = Party | Outside;
+
+export interface World {
+  readonly scopes: readonly Scope[];
+  readonly parties: readonly Party[];
+  readonly nodes: readonly Node[];
+  readonly policies: readonly Policy[];
+}
