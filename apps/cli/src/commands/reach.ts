@@ -1,5 +1,5 @@
 import { decide, Undecidable } from '@osier/domain/rules/decide';
-import { type IndexedWorld, indexWorld } from '@osier/domain/rules/index-world';
+import { hasOpaque, type IndexedWorld, indexWorld } from '@osier/domain/rules/index-world';
 import type { Party } from '@osier/domain/rules/model';
 import { exitCodes, type ExitCode, Failure, usage } from '../failure.ts';
 import type { Format, Io } from '../io.ts';
@@ -34,14 +34,44 @@ export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
   const sources = options.strictCidr === true ? { ...read, problems: [...read.problems, ...read.warnings], warnings: [] } : read;
   if (options.validate === true) return validate(io, options, sources);
   if (sources.problems.length > 0) return refuse(io, options, sources);
-  for (const warning of sources.warnings) io.err(`warning: ${problemText(warning)}`);
+  warn(io, sources);
   const index = indexWorld(sources.world);
   const questions = options.probes === undefined ? asked(index, options) : (await readProbes(options.probes, io)).map((probe, i) => question(index, probe, `probes[${i}]`));
-  const answers = questions.map((one, i) => answer(index, one, options.probes === undefined ? '' : `probes[${i}]`));
-  const verdicts = answers.map(answerOf);
-  if (options.output === 'json') io.out(JSON.stringify({ verdicts }));
-  else await print(io, options.output, { verdicts }, [{ verdicts }], () => answersText(answers));
+  const answers = function* (): Generator<Answer> {
+    for (const [i, one] of questions.entries()) yield answer(index, one, options.probes === undefined ? '' : `probes[${i}]`);
+  };
+  // An answer is whole or is none: what could be refused half-way is found out before the first word.
+  if (hasOpaque(sources.world)) for (const _ of answers()) continue;
+  if (options.output === 'json') writeJson(io, answers());
+  else {
+    const all = [...answers()];
+    if (options.output === 'yaml') io.out(await toYaml([{ verdicts: all.map(answerOf) }]));
+    else io.out(answersText(all));
+  }
   return exitCodes.ok;
+}
+
+/** A matrix can be larger than a string may be, so it is written in pieces. */
+const piece = 5_000;
+function writeJson(io: Io, answers: Iterable<Answer>): void {
+  io.out('{"verdicts":[');
+  let [lines, first]: [string[], boolean] = [[], true];
+  const flush = (): void => {
+    if (lines.length > 0) io.out((first ? '' : ',') + lines.join(',\n'));
+    [lines, first] = [[], false];
+  };
+  for (const one of answers) if (lines.push(JSON.stringify(answerOf(one))) === piece) flush();
+  flush();
+  io.out(']}');
+}
+
+const warningsShown = 3;
+function warn(io: Io, { warnings, world }: Sources): void {
+  for (const warning of warnings.slice(0, warningsShown)) io.err(`warning: ${problemText(warning)}`);
+  if (warnings.length > warningsShown) io.err(`warning: ${warnings.length - warningsShown} more of these; osier reach --validate lists all`);
+  const unknown = world.parties.filter(({ addresses, segment }) => addresses.length === 0 && segment === undefined);
+  const first = world.policies.find(({ ingress, egress }) => [...ingress, ...egress].some(({ peers }) => peers?.some((peer) => peer.type === 'block') === true));
+  if (unknown.length > 0 && first !== undefined) io.err(`warning: ${unknown.length} pods have no address in status.podIPs (${unknown[0]?.name} is one): rules by address such as those of ${first.kind} ${first.name} match them only where they match every address`);
 }
 
 function answer(index: IndexedWorld, one: Question, at: string): Answer {

@@ -76,14 +76,20 @@ export function checkObject(value: unknown): Checked {
 export function worldOf(manifests: readonly Manifest[]): World {
   const last = new Map(manifests.map((m) => [`${m.apiVersion} ${m.kind} ${m.namespace} ${m.name}`, m]));
   const parts = [...last.values()].map((manifest) => ({ manifest, part: kindOf(manifest.apiVersion, manifest.kind)?.read(manifest) ?? {} }));
-  const parties = uniquelyNamed(parts.flatMap(({ manifest, part }) => (part.party === undefined ? [] : [{ kind: manifest.kind, name: manifest.name, party: part.party }])));
+  const nodes = parts.flatMap(({ part }) => (part.node === undefined ? [] : [part.node]));
+  const parties = uniquelyNamed(parts.flatMap(({ manifest, part }) => (part.party === undefined ? [] : [{ kind: manifest.kind, name: manifest.name, party: onNode(part.party, nodes) }])));
   const declared = new Map(parts.flatMap(({ part }) => (part.scope === undefined ? [] : [[part.scope.name, part.scope] as const])));
   for (const { scope } of parties) if (!declared.has(scope)) declared.set(scope, { name: scope, tags: { [namespaceLabel]: scope } });
   return {
-    scopes: [...declared.values()], parties,
-    nodes: parts.flatMap(({ part }) => (part.node === undefined ? [] : [part.node])),
+    scopes: [...declared.values()], parties, nodes,
     policies: parts.flatMap(({ part }) => (part.policy === undefined ? [] : [part.policy])),
   };
+}
+
+/** A host-networked pod speaks with the addresses of its node, whether its own status says so or not. */
+function onNode(party: Party, nodes: readonly Node[]): Party {
+  if (party.host !== true || party.addresses.length > 0) return party;
+  return { ...party, addresses: nodes.find(({ name }) => name === party.node)?.addresses ?? [] };
 }
 
 /** `namespace/name`; where workloads of different kinds share it, `namespace/kind/name` for those that are no pod. */

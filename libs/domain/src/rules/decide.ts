@@ -20,7 +20,7 @@ export interface Ask { readonly from: Side; readonly to: Side; readonly protocol
 
 /** Whether new traffic may begin, and whose rule says so: egress at the source, then ingress at the destination. */
 export function decide(index: IndexedWorld, ask: Ask): Decision {
-  const family = ask.family ?? commonFamily(ask.from, ask.to);
+  const family = ask.family ?? commonFamily(ask.from, ask.to) ?? assumed(ask.from, ask.to);
   const traffic: Traffic = { ...ask, family };
   const apart = segmentsApart(ask.from, ask.to);
   if (apart !== undefined) return whole(traffic, { egress: apart, ingress: undefined });
@@ -34,6 +34,9 @@ export function commonFamily(from: Side, to: Side): Family | undefined {
   const pair = ([4, 6] as const).find((family) => has(from, family) && has(to, family));
   return pair ?? (from.addresses.length === 0 || to.addresses.length === 0 ? (from.addresses[0] ?? to.addresses[0])?.family : undefined);
 }
+
+/** Where no address says otherwise, traffic is IPv4. */
+const assumed = (from: Side, to: Side): Family | undefined => (from.addresses.length === 0 && to.addresses.length === 0 ? 4 : undefined);
 
 function segmentsApart(from: Side, to: Side): Where | undefined {
   if (from.type === 'outside' || to.type === 'outside') return undefined;
@@ -63,9 +66,8 @@ interface Named { readonly index: IndexedWorld; readonly subject: Party; readonl
 
 /** The first rule that matches, unless it passes; else the isolation of the tier; undefined: the next tier decides. */
 function inTier(named: Named, tier: TierRules): Where | undefined {
-  const doubtful = tier.opaque[0];
-  if (doubtful !== undefined) throw new Undecidable(doubtful.policy, doubtful.subject);
   const found = tier.rules.find((candidate) => matches(named, candidate));
+  if (found?.policy.subject.type === 'opaque') throw new Undecidable(found.policy, found.policy.subject);
   if (found !== undefined) return found.rule.action === 'Pass' ? undefined : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0 };
   const isolating = tier.isolating[0];
   return isolating === undefined ? undefined : { action: 'Deny', tier: tier.tier, policy: isolating, rule: 'default-deny', others: tier.isolating.length - 1 };
@@ -89,7 +91,8 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
     case 'parties': return partyMatches(named, peer);
     case 'block': {
       const { address } = named;
-      return address !== undefined && contains(peer.block, address) && !peer.except.some((block) => contains(block, address));
+      if (address === undefined) return isUnknown(named) && peer.block.length === 0 && peer.block.family === named.traffic.family && peer.except.length === 0;
+      return contains(peer.block, address) && !peer.except.some((block) => contains(block, address));
     }
     case 'nodes': {
       const node = named.peer.type === 'outside' ? named.peer.node : nodeOf(named);
@@ -97,6 +100,9 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
     }
   }
 }
+
+/** A pod whose address the manifests do not say has one all the same: what holds for every address holds for it. */
+const isUnknown = ({ peer }: Named): boolean => peer.addresses.length === 0;
 
 /** The node whose address a host-networked pod speaks with. */
 const nodeOf = ({ peer, index }: Named): ReturnType<IndexedWorld['node']> =>

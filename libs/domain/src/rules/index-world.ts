@@ -1,11 +1,10 @@
 import { addressKey } from '../net/address.ts';
-import { type Direction, denyFirst, type Node, type Opaque, type Outside, type Party, type PartySelector, type Policy, type Rule, type Side, type TagSelector, type Tags, type Tier, tiers, type World } from './model.ts';
+import { type Direction, denyFirst, type Node, type Outside, type Party, type PartySelector, type Policy, type Rule, type Side, type TagSelector, type Tags, type Tier, tiers, type World } from './model.ts';
 import { canonical, selects } from './selector.ts';
 
 export interface TierRule { readonly policy: Policy; readonly rule: Rule }
 /** What decides one direction of a class of parties in one tier. */
-export interface TierRules { readonly tier: Tier; readonly rules: readonly TierRule[]; readonly isolating: readonly Policy[]; readonly opaque: readonly OpaqueSubject[] }
-export interface OpaqueSubject { readonly policy: Policy; readonly subject: Opaque }
+export interface TierRules { readonly tier: Tier; readonly rules: readonly TierRule[]; readonly isolating: readonly Policy[] }
 
 /** Parties that no selector can tell apart: of one scope, with the same tags. */
 export interface PartyClass { readonly id: number; readonly scope: string; readonly scopeTags: Tags; readonly tags: Tags; readonly ingress: readonly TierRules[]; readonly egress: readonly TierRules[] }
@@ -27,15 +26,12 @@ const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 /** Equal priorities are decided by name, then kind: the sources leave it open, and an answer must not depend on the order of files. */
 const inOrder = (a: Policy, b: Policy): number => a.priority - b.priority || byText(a.name, b.name) || byText(a.kind, b.kind);
 
+/** Policies whose subject is opaque are among them: whether they select is only asked where one of their rules would match. */
 function tierRules(tier: Tier, direction: Direction, policies: readonly Policy[]): TierRules {
   const mine = policies.filter((policy) => policy.tier === tier && policy[direction].length + policy.isolates.filter((d) => d === direction).length > 0);
   const rules = mine.flatMap((policy) => policy[direction].map((rule) => ({ policy, rule })));
   if (denyFirst.has(tier)) rules.sort((a, b) => a.policy.priority - b.policy.priority || rank(a) - rank(b));
-  return {
-    tier, rules: rules.filter(({ policy }) => policy.subject.type === 'parties'),
-    isolating: mine.filter((policy) => policy.isolates.includes(direction) && policy.subject.type === 'parties').sort((a, b) => byText(a.name, b.name)),
-    opaque: mine.flatMap((policy) => (policy.subject.type === 'opaque' ? [{ policy, subject: policy.subject }] : [])),
-  };
+  return { tier, rules, isolating: mine.filter((policy) => policy.isolates.includes(direction)).sort((a, b) => byText(a.name, b.name)) };
 }
 const rank = ({ rule }: TierRule): number => (rule.action === 'Deny' ? 0 : 1);
 
@@ -132,3 +128,7 @@ export function sideOfAddress(index: IndexedWorld, name: string, address: Party[
   const outside: Outside = { type: 'outside', name, addresses: [address] };
   return holder === undefined ? outside : { ...outside, node: holder };
 }
+
+/** Whether a decision in this world could be refused at all. */
+export const hasOpaque = ({ policies }: World): boolean =>
+  policies.some(({ subject, ingress, egress }) => subject.type === 'opaque' || [...ingress, ...egress].some(({ peers }) => peers?.some(({ type }) => type === 'opaque') === true));

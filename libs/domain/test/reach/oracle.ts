@@ -9,7 +9,7 @@ export interface Asked { from: string; to: string; protocol: string; port?: numb
 export interface Side { verdict: 'Allow' | 'Deny'; by: string }
 export interface Opinion { verdict: 'Allow' | 'Deny'; egress: Side | undefined; ingress: Side | undefined }
 
-interface Who { pod?: Raw; node?: Raw; ips: string[]; host: boolean }
+interface Who { pod?: Raw; node?: Raw; ips: string[]; host: boolean; unknown?: boolean }
 
 // Addresses: one big number and a family.
 function number6(text: string): bigint {
@@ -26,6 +26,7 @@ const number4 = (text: string): bigint => text.split('.').reduce((sum, part) => 
 const isSix = (text: string): boolean => text.includes(':');
 function inBlock(ip: string, cidr: string): boolean {
   const [base = '', bits = ''] = cidr.split('/');
+  if (ip === '4' || ip === '6') return Number(bits) === 0 && isSix(base) === (ip === '6');
   if (isSix(ip) !== isSix(base)) return false;
   const width = isSix(ip) ? 128n : 32n;
   const value = (text: string): bigint => (isSix(text) ? number6(text) : number4(text));
@@ -101,7 +102,8 @@ export class Oracle {
       else six = false;
       if (from.ips.length > 0 && to.ips.length > 0 && !(four(from) && four(to)) && !(has6(from) && has6(to))) { from.ips = []; to.ips = []; }
     }
-    const ip = (w: Who): string | undefined => w.ips.find((one) => isSix(one) === six);
+    // A pod that is not said to have an address has one that nobody knows: "4" or "6" below.
+    const ip = (w: Who): string | undefined => (w.pod !== undefined && ipsOf(w.pod).length === 0 ? (six ? '6' : '4') : w.ips.find((one) => isSix(one) === six));
     const egress = this.direction('egress', from, to, ip(to), asked, to);
     const ingress = this.direction('ingress', to, from, ip(from), asked, to);
     return { verdict: egress?.verdict === 'Deny' || ingress?.verdict === 'Deny' ? 'Deny' : 'Allow', egress, ingress };
@@ -145,6 +147,7 @@ export class Oracle {
   private networkPolicyPeer(entry: Raw, namespace: string, peer: Who, peerIp: string | undefined): boolean {
     if (entry.ipBlock) {
       if (peerIp === undefined || !inBlock(peerIp, entry.ipBlock.cidr)) return false;
+      if (peerIp.length === 1 && (entry.ipBlock.except ?? []).length > 0) return false;
       return !(entry.ipBlock.except ?? []).some((except: string) => inBlock(peerIp, except));
     }
     if (peer.pod === undefined || peer.host) return false;
