@@ -6,18 +6,18 @@ import type { ObjectSchema } from './schema.ts';
 const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 
 /** `required`: of the two fields of an expression, as the definition of a custom resource has them; a built-in kind checks by code. */
-const selectorSchema = (required: readonly string[]): ObjectSchema => ({
+const selectorSchema = (required: readonly string[], empty: { readonly nullIsEmpty?: true }): ObjectSchema => ({
   type: 'object',
   fields: {
     matchLabels: { type: 'map', values: { type: 'string' } },
     matchExpressions: {
-      type: 'array',
-      items: { type: 'object', required, fields: { key: { type: 'string' }, operator: { type: 'string' }, values: { type: 'array', items: { type: 'string' } } } },
+      type: 'array', ...empty,
+      items: { type: 'object', required, fields: { key: { type: 'string' }, operator: { type: 'string' }, values: { type: 'array', ...empty, items: { type: 'string' } } } },
     },
   },
 });
-export const builtInSelector = selectorSchema([]);
-export const customSelector = selectorSchema(['key', 'operator']);
+export const builtInSelector = selectorSchema([], { nullIsEmpty: true });
+export const customSelector = selectorSchema(['key', 'operator'], {});
 
 interface Expression { readonly key: string; readonly operator: string; readonly values: readonly string[] }
 
@@ -27,7 +27,7 @@ function expressionsOf(selector: Json): Expression[] {
     const e = isObject(item) ? item : {};
     return {
       key: typeof e['key'] === 'string' ? e['key'] : '', operator: typeof e['operator'] === 'string' ? e['operator'] : '',
-      values: Array.isArray(e['values']) ? e['values'].filter((v): v is string => typeof v === 'string') : [],
+      values: Array.isArray(e['values']) ? e['values'].map((v) => (typeof v === 'string' ? v : '')) : [],
     };
   });
 }

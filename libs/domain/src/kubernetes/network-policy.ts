@@ -9,14 +9,14 @@ import type { ObjectSchema, Schema } from './schema.ts';
 /** NetworkPolicy, networking.k8s.io/v1: a built-in kind, so its form is what decodes and the rest is checked by code. */
 const protocols = ['TCP', 'UDP', 'SCTP'];
 const text = { type: 'string' } as const;
-const ports: Schema = { type: 'array', items: { type: 'object', fields: { protocol: text, port: { type: 'intOrString' }, endPort: { type: 'integer' } } } };
+const ports: Schema = { type: 'array', nullIsEmpty: true, items: { type: 'object', fields: { protocol: text, port: { type: 'intOrString' }, endPort: { type: 'integer' } } } };
 const peers: Schema = {
-  type: 'array',
+  type: 'array', nullIsEmpty: true,
   items: {
     type: 'object',
     fields: {
       podSelector: builtInSelector, namespaceSelector: builtInSelector,
-      ipBlock: { type: 'object', fields: { cidr: text, except: { type: 'array', items: text } } },
+      ipBlock: { type: 'object', fields: { cidr: text, except: { type: 'array', nullIsEmpty: true, items: text } } },
     },
   },
 };
@@ -24,9 +24,9 @@ export const networkPolicySchema: ObjectSchema = objectSchema({
   spec: {
     type: 'object',
     fields: {
-      podSelector: builtInSelector, policyTypes: { type: 'array', items: text },
-      ingress: { type: 'array', items: { type: 'object', fields: { ports, from: peers } } },
-      egress: { type: 'array', items: { type: 'object', fields: { ports, to: peers } } },
+      podSelector: builtInSelector, policyTypes: { type: 'array', nullIsEmpty: true, items: text },
+      ingress: { type: 'array', nullIsEmpty: true, items: { type: 'object', fields: { ports, from: peers } } },
+      egress: { type: 'array', nullIsEmpty: true, items: { type: 'object', fields: { ports, to: peers } } },
     },
   },
   status: { type: 'any' },
@@ -84,9 +84,9 @@ function checkIpBlock(value: Json, path: string, report: Report, warn: Report): 
   const whole = checkCidr(value['cidr'], `${path}.cidr`, report, warn);
   const excepts = Array.isArray(value['except']) ? value['except'] : [];
   excepts.forEach((except, i) => {
-    if (typeof except !== 'string' || whole === undefined) return;
+    if ((typeof except !== 'string' && except !== null) || whole === undefined) return;
     const at = `${path}.except[${i}]`;
-    const part = checkCidr(except, at, report, warn);
+    const part = checkCidr(except ?? '', at, report, warn);
     if (part === undefined) return;
     if (!contains(whole.block, part.block) || whole.written >= part.written) report(at, `${shown(except)} must be a strict subset of \`cidr\`, which is ${value['cidr']}`);
   });

@@ -10,7 +10,7 @@ export type Schema =
   | { readonly type: 'boolean' }
   | { readonly type: 'intOrString' }
   | { readonly type: 'map'; readonly values: Schema }
-  | { readonly type: 'array'; readonly items: Schema; readonly minItems?: number; readonly maxItems?: number; readonly set?: true }
+  | { readonly type: 'array'; readonly items: Schema; readonly minItems?: number; readonly maxItems?: number; readonly set?: true; /** An item that is null counts as an empty one: so Go decodes into a built-in kind. */ readonly nullIsEmpty?: true }
   | ObjectSchema
   /** Anything: not looked into, and of no effect on a verdict. */
   | { readonly type: 'any' };
@@ -68,6 +68,7 @@ function checkArray(schema: Schema & { type: 'array' }, value: unknown, path: st
   if (schema.minItems !== undefined && value.length < schema.minItems) report(path, `must have at least ${counted(schema.minItems, 'item')}, and has ${value.length}`);
   if (schema.maxItems !== undefined && value.length > schema.maxItems) report(path, `must have at most ${counted(schema.maxItems, 'item')}, and has ${value.length}`);
   value.forEach((item, i) => {
+    if (item === null && schema.nullIsEmpty === true) return;
     check(schema.items, item, `${path}[${i}]`, report);
     if (schema.set === true && value.indexOf(item) < i) report(`${path}[${i}]`, `${shown(item)} stands there twice`);
   });
