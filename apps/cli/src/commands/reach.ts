@@ -94,14 +94,14 @@ async function validate(io: Io, { output }: ReachOptions, sources: Sources): Pro
 async function refuse(io: Io, { output }: ReachOptions, { problems }: Sources): Promise<ExitCode> {
   if (output === 'json') io.out(toJson({ problems }));
   else if (output === 'yaml') io.out(await toYaml([{ problems }]));
-  else io.err([...problems.map(problemText), 'nothing was computed: an API server would reject what -f names'].join('\n'));
+  else io.err([...problems.map(problemText), 'nothing was computed: this would be rejected when it is applied'].join('\n'));
   return exitCodes.refused;
 }
 
 /** The questions of --from, --to, --port; what is left out is everybody, and the ports that each destination declares. */
 function asked(index: IndexedWorld, options: ReachOptions): Question[] {
   const names = index.world.parties.map(({ name }) => name);
-  if (names.length === 0 && (options.from === undefined || options.to === undefined)) throw new Failure(exitCodes.refused, 'nobody', 'there is no pod, workload or endpoint in what -f names, so there is nobody to ask about.', 'Add the manifests of the pods, or name both sides: --from ip:ADDRESS --to ip:ADDRESS.');
+  if (names.length === 0 && (options.from === undefined || options.to === undefined)) throw new Failure(exitCodes.refused, 'nobody', 'there is no pod, workload or endpoint in what -f names, so there is nobody to ask about.', 'Add the manifests of the pods or the documents of the endpoints, or name both sides: --from ip:ADDRESS --to ip:ADDRESS.');
   const number = options.port === undefined ? undefined : Number(options.port);
   const family = options.family === undefined ? {} : { family: Number(options.family) };
   const one = (from: string, to: string, protocol: string, port: number | undefined): Question =>

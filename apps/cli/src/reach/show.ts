@@ -33,6 +33,6 @@ export function validationText({ problems, warnings, objects, ignored }: Sources
   const bad = new Set(problems.map((p) => `${p.file} ${p.document} ${objectName(p)}`)).size;
   return [
     ...problems.map(problemText), ...warnings.map((warning) => `${problemText(warning)} (a warning: API servers before 1.36 accept it)`),
-    `${objects} objects${passed}: ${bad === 0 ? 'an API server would accept all of them' : `an API server would reject ${bad}`}`,
+    `${objects} objects${passed}: ${bad === 0 ? 'all would be accepted' : `${bad} would be rejected`}`,
   ].join('\n');
 }

@@ -24,7 +24,9 @@ function number6(text: string): bigint {
 }
 const number4 = (text: string): bigint => text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(Number(part)), 0n);
 const isSix = (text: string): boolean => text.includes(':');
-function inBlock(ip: string, cidr: string): boolean {
+function inBlock(ip: string, written: string): boolean {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)\/0*(\d+)$/i.exec(written);
+  const cidr = mapped ? `${mapped[1]}/${Number(mapped[2]) - 96}` : written;
   const [base = '', bits = ''] = cidr.split('/');
   if (ip === '4' || ip === '6') return Number(bits) === 0 && isSix(base) === (ip === '6');
   if (isSix(ip) !== isSix(base)) return false;
@@ -134,8 +136,8 @@ export class Oracle {
     for (const policy of applies) {
       const rules: Raw[] = policy.spec?.[way] ?? [];
       for (let i = 0; i < rules.length; i++) {
-        const peers: Raw[] = (way === 'ingress' ? rules[i].from : rules[i].to) ?? [];
-        const ports: Raw[] = rules[i].ports ?? [];
+        const peers: Raw[] = (way === 'ingress' ? rules[i]?.from : rules[i]?.to) ?? [];
+        const ports: Raw[] = rules[i]?.ports ?? [];
         const peerFits = peers.length === 0 || peers.some((p) => this.networkPolicyPeer(p, namespaceOf(policy), peer, peerIp));
         const portFits = ports.length === 0 || ports.some((p) => this.port(p.protocol ?? 'TCP', p.port, p.endPort, asked, destination));
         if (peerFits && portFits) return { verdict: 'Allow', by: `NetworkPolicy ${name(policy)} ${way}[${i}]` };

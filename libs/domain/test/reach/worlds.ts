@@ -12,6 +12,8 @@ const portNumbers = [53, 79, 80, 81, 443, 5432];
 const protocols = ['TCP', 'UDP', 'SCTP'] as const;
 const nodeNames = ['node-1', 'node-2'];
 const blocks4 = ['0.0.0.0/0', '10.0.0.0/8', '10.0.1.0/24', '10.0.1.0/28', '10.0.1.8/31', '10.0.1.3/32', '192.0.2.0/24', '128.0.0.0/1', '10.0.1.77/25'];
+/** Spellings that an API server takes from a NetworkPolicy, and no other. */
+const oddBlocks = ['010.0.01.0/024', '::ffff:10.0.1.0/120', '::FFFF:10.0.1.8/127', 'fd00:0000:0:0001::9/0126', '::ffff:0:0/95'];
 const blocks6 = ['::/0', 'fd00::/8', 'fd00:0:0:1::/64', 'fd00:0:0:1::/124', 'fd00:0:0:1::8/127', 'fd00:0:0:1::3/128', '2001:db8::/32', '8000::/1', '2001:DB8:0:0::/63'];
 const excepts: Record<string, string[]> = {
   '0.0.0.0/0': ['10.0.0.0/8', '10.0.1.4/30', '192.0.2.128/25'], '10.0.0.0/8': ['10.0.1.0/28', '10.0.1.3/32'], '10.0.1.0/24': ['10.0.1.0/25', '10.0.1.9/32'],
@@ -71,13 +73,13 @@ export function networkPolicy(r: Random, name: string): Obj {
   };
   const peer = (): object => {
     if (r.chance(35)) {
-      const cidr = r.pick(r.chance(50) ? blocks4 : blocks6);
+      const cidr = r.pick(r.chance(10) ? oddBlocks : r.chance(50) ? blocks4 : blocks6);
       return { ipBlock: { cidr, ...(excepts[cidr] !== undefined && r.chance(60) ? { except: r.some(excepts[cidr], 60) } : {}) } };
     }
     const shape = r.int(3);
     return { ...(shape !== 1 ? { podSelector: selector(r) } : {}), ...(shape !== 0 ? { namespaceSelector: selector(r, true) } : {}) };
   };
-  const rule = (side: string): object => ({ ...(r.chance(75) ? { [side]: list(r, 3, peer) } : {}), ...(r.chance(65) ? { ports: list(r, 3, port) } : {}) });
+  const rule = (side: string): object | null => (r.chance(3) ? null : { ...(r.chance(75) ? { [side]: list(r, 3, peer) } : {}), ...(r.chance(65) ? { ports: list(r, 3, port) } : {}) });
   const types = r.pick([undefined, undefined, [], ['Ingress'], ['Egress'], ['Ingress', 'Egress'], ['Egress', 'Ingress'], ['Ingress', 'Ingress']]);
   return {
     apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name, namespace: r.pick(namespaces) },
