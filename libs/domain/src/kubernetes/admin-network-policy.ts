@@ -25,8 +25,9 @@ const ports: Schema = {
   },
 };
 
-function rulesSchema(direction: Direction, actions: readonly string[]): Schema {
-  const [side, peer] = direction === 'ingress' ? ['from', ingressPeerSchema(bothSelectors)] as const : ['to', egressPeerSchema(bothSelectors, domainName)] as const;
+/** The baseline knows no domain names. */
+function rulesSchema(direction: Direction, actions: readonly string[], domains: RegExp | undefined): Schema {
+  const [side, peer] = direction === 'ingress' ? ['from', ingressPeerSchema(bothSelectors)] as const : ['to', egressPeerSchema(bothSelectors, domains)] as const;
   return {
     type: 'array', maxItems: limits.rules,
     items: {
@@ -37,21 +38,27 @@ function rulesSchema(direction: Direction, actions: readonly string[]): Schema {
   };
 }
 
-const schema = (required: readonly string[], fields: ObjectSchema['fields'], actions: readonly string[]): ObjectSchema => objectSchema({
+const schema = (required: readonly string[], fields: ObjectSchema['fields'], actions: readonly string[], domains?: RegExp): ObjectSchema => objectSchema({
   spec: {
     type: 'object', required: [...required, 'subject'],
-    fields: { ...fields, subject: subjectSchema(bothSelectors), ingress: rulesSchema('ingress', actions), egress: rulesSchema('egress', actions) },
+    fields: { ...fields, subject: subjectSchema(bothSelectors), ingress: rulesSchema('ingress', actions, domains), egress: rulesSchema('egress', actions, domains) },
   },
   status: { type: 'any' },
 }, ['metadata', 'spec']);
 
-export const adminNetworkPolicySchema = schema(['priority'], { priority: { type: 'integer', min: 0, max: limits.priority } }, ['Allow', 'Deny', 'Pass']);
+export const adminNetworkPolicySchema = schema(['priority'], { priority: { type: 'integer', min: 0, max: limits.priority } }, ['Allow', 'Deny', 'Pass'], domainName);
 export const baselineAdminNetworkPolicySchema = schema([], {}, ['Allow', 'Deny']);
 
 export const checkAdminNetworkPolicy = (manifest: Manifest, report: Report): void => checkMetadata(manifest, 'Cluster', dnsSubdomain, report);
 /** There is one, and it has one name. */
-export const checkBaselineAdminNetworkPolicy = (manifest: Manifest, report: Report): void =>
-  checkMetadata(manifest, 'Cluster', (name) => dnsSubdomain(name) ?? (name === 'default' ? undefined : 'must be "default": there is only one BaselineAdminNetworkPolicy'), report);
+export function checkBaselineAdminNetworkPolicy(manifest: Manifest, report: Report): void {
+  let inOrder = true;
+  checkMetadata(manifest, 'Cluster', dnsSubdomain, (path, reason) => {
+    inOrder &&= path !== 'metadata.name';
+    report(path, reason);
+  });
+  if (inOrder && manifest.name !== 'default') report('metadata.name', 'must be "default": there is only one BaselineAdminNetworkPolicy');
+}
 
 const objects = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
 

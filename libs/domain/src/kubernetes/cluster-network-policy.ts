@@ -9,7 +9,8 @@ import type { ObjectSchema, Schema } from './schema.ts';
 /** ClusterNetworkPolicy, policy.networking.k8s.io/v1alpha2: a custom resource, checked by its definition. */
 const limits = { rules: 25, peers: 25, protocols: 25, priority: 1000 } as const;
 const selectors = ['podSelector'];
-const domainName = /^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$/;
+/** The definition of 0.2.0 says A-z, and means it. */
+const domainName = /^(\*\.)?([a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$/;
 const port = { type: 'integer', min: 1, max: 65535 } as const;
 const transports = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP' } as const;
 

@@ -26,9 +26,10 @@ const domainNames = (pattern: RegExp): Schema => ({
 });
 
 export const ingressPeerSchema = subjectSchema;
-export const egressPeerSchema = (required: readonly string[], domainPattern: RegExp): ObjectSchema => ({
+/** `domainPattern`: what the definition calls a domain name, of those that know any. */
+export const egressPeerSchema = (required: readonly string[], domainPattern: RegExp | undefined): ObjectSchema => ({
   type: 'object', oneOf: true,
-  fields: { namespaces: customSelector, pods: namespacedPod(required), nodes: customSelector, networks, domainNames: domainNames(domainPattern) },
+  fields: { namespaces: customSelector, pods: namespacedPod(required), nodes: customSelector, networks, ...(domainPattern === undefined ? {} : { domainNames: domainNames(domainPattern) }) },
 });
 
 /** No peer of a rule with a port by name may be one that has no named ports. */

@@ -5,11 +5,11 @@ import type { Manifest } from './metadata.ts';
 import { checkNetworkPolicy, networkPolicyOf, networkPolicySchema } from './network-policy.ts';
 import { type FieldProblem, isObject, type Json, type Report, shown } from './problem.ts';
 import { check, type ObjectSchema } from './schema.ts';
-import { checkNamespace, checkNode, checkWorkload, isWorkload, namespaceLabel, nodeOf, partyOf, scopeOf } from './workloads.ts';
+import { checkNamespace, checkNode, checkWorkload, isWorkload, namespaceLabel, nodeOf, partyOf, scopeOf, unreadSchema } from './workloads.ts';
 
 /** How one kind is checked and read. */
 interface KindOf {
-  readonly schema?: ObjectSchema;
+  readonly schema: ObjectSchema;
   readonly check: (manifest: Manifest, report: Report, warn: Report) => void;
   readonly read: (manifest: Manifest) => Partial<Record<'policy', Policy> & Record<'party', Party> & Record<'scope', Scope> & Record<'node', Node>>;
   readonly scoped: 'Namespaced' | 'Cluster';
@@ -21,10 +21,10 @@ const kinds: Readonly<Record<string, KindOf>> = {
   [`${policyApi}/v1alpha1 AdminNetworkPolicy`]: { schema: adminNetworkPolicySchema, check: checkAdminNetworkPolicy, read: (m) => ({ policy: adminNetworkPolicyOf(m) }), scoped: 'Cluster' },
   [`${policyApi}/v1alpha1 BaselineAdminNetworkPolicy`]: { schema: baselineAdminNetworkPolicySchema, check: checkBaselineAdminNetworkPolicy, read: (m) => ({ policy: adminNetworkPolicyOf(m) }), scoped: 'Cluster' },
   [`${policyApi}/v1alpha2 ClusterNetworkPolicy`]: { schema: clusterNetworkPolicySchema, check: checkClusterNetworkPolicy, read: (m) => ({ policy: clusterNetworkPolicyOf(m) }), scoped: 'Cluster' },
-  'v1 Namespace': { check: checkNamespace, read: (m) => ({ scope: scopeOf(m) }), scoped: 'Cluster' },
-  'v1 Node': { check: checkNode, read: (m) => ({ node: nodeOf(m) }), scoped: 'Cluster' },
+  'v1 Namespace': { schema: unreadSchema, check: checkNamespace, read: (m) => ({ scope: scopeOf(m) }), scoped: 'Cluster' },
+  'v1 Node': { schema: unreadSchema, check: checkNode, read: (m) => ({ node: nodeOf(m) }), scoped: 'Cluster' },
 };
-const workload: KindOf = { check: checkWorkload, read: (m) => ({ party: partyOf(m) }), scoped: 'Namespaced' };
+const workload: KindOf = { schema: unreadSchema, check: checkWorkload, read: (m) => ({ party: partyOf(m) }), scoped: 'Namespaced' };
 const workloadGroups = ['v1', 'apps/v1', 'batch/v1'];
 
 function kindOf(apiVersion: string, kind: string): KindOf | undefined {
@@ -64,7 +64,7 @@ export function checkObject(value: unknown): Checked {
   else if (kind === '') report('kind', 'is required');
   else if (apiVersion === '') report('apiVersion', 'is required');
   else if (of !== undefined) {
-    if (of.schema !== undefined) check(of.schema, value, '', report);
+    check(of.schema, value, '', report);
     of.check(manifest, report, (path, reason) => problems.push({ path, reason, warning: true }));
   } else if (decidesTraffic(apiVersion, kind)) {
     report('kind', `${kind} of ${apiVersion} decides about traffic and is not understood here; understood are ${Object.keys(kinds).filter((key) => key.endsWith('Policy')).join(', ')}`);

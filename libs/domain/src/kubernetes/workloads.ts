@@ -1,8 +1,9 @@
 import { type Address, parseAddress } from '../net/address.ts';
 import type { Node, Party, Scope } from '../rules/model.ts';
-import { checkMetadata, labelsOf, type Manifest } from './metadata.ts';
+import { checkMetadata, labelsOf, type Manifest, metadataSchema, objectSchema } from './metadata.ts';
 import { checkLabels, dnsLabel, dnsSubdomain, portName } from './names.ts';
 import { isObject, type Json, type Report, shown } from './problem.ts';
+import { check } from './schema.ts';
 
 /** Where a workload keeps the template of its pods. A pod is its own. */
 const templates: Readonly<Record<string, readonly string[]>> = {
@@ -15,6 +16,9 @@ const at = (value: Json, path: readonly string[]): Json => path.reduce<Json>((of
 const objects = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const templateOf = (manifest: Manifest): Json => at(manifest.value, templates[manifest.kind] ?? []);
 
+/** Of kinds that are no policy: what is in them is looked into only where a verdict depends on it. */
+export const unreadSchema = objectSchema({ spec: { type: 'any' }, status: { type: 'any' } });
+
 /** Containers that listen while the pod runs: an init container only where it keeps running. */
 const listening = (spec: Json): Json[] => [...objects(spec['containers']), ...objects(spec['initContainers']).filter((c) => c['restartPolicy'] === 'Always')];
 
@@ -23,7 +27,11 @@ export function checkWorkload(manifest: Manifest, report: Report): void {
   checkMetadata(manifest, 'Namespaced', dnsSubdomain, report);
   const path = [...(templates[manifest.kind] ?? [])];
   const template = templateOf(manifest);
-  if (path.length > 0 && isObject(template['metadata']) && isObject(template['metadata']['labels'])) checkLabels(template['metadata']['labels'], [...path, 'metadata', 'labels'].join('.'), report);
+  if (path.length > 0 && template['metadata'] !== undefined && template['metadata'] !== null) {
+    const field = [...path, 'metadata'].join('.');
+    check(metadataSchema, template['metadata'], field, report);
+    if (isObject(template['metadata']) && isObject(template['metadata']['labels'])) checkLabels(template['metadata']['labels'], `${field}.labels`, report);
+  }
   objects(at(template, ['spec'])['containers']).forEach((container, c) => objects(container['ports']).forEach((port, p) => {
     const field = [...path, `spec.containers[${c}].ports[${p}]`].join('.');
     const { name, containerPort, protocol } = port;

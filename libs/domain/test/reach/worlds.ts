@@ -130,7 +130,7 @@ export function clusterPolicy(r: Random, name: string): Obj {
 
 export function policy(r: Random, name: string): Obj {
   const die = r.int(100);
-  return die < 55 ? networkPolicy(r, name) : die < 72 ? adminPolicy(r, name, false) : die < 80 ? adminPolicy(r, name, true) : clusterPolicy(r, name);
+  return die < 50 ? networkPolicy(r, name) : die < 66 ? adminPolicy(r, name, false) : die < 80 ? adminPolicy(r, name, true) : clusterPolicy(r, name);
 }
 
 export function cluster(r: Random): Obj[] {
