@@ -68,15 +68,15 @@ describe('osier reach', () => {
     ]);
     expect(matrix.code).toBe(0);
     expect(matrix.out.split('\n').map((line) => line.trim().replaceAll(/ +/g, ' '))).toEqual([
-      'FROM TO PORT VERDICT DECIDED BY', 'shop/web shop/web TCP 8080 Allow no policy', 'shop/web shop/db TCP 5432 Allow NetworkPolicy shop/db, ingress[0]',
-      'shop/db shop/web TCP 8080 Allow no policy', 'shop/db shop/db TCP 5432 Allow no policy', '', '4 asked: 4 allowed, 0 denied', '',
+      'FROM TO PORT VERDICT DECIDED BY', 'shop/web shop/web TCP 8080 Allow itself', 'shop/web shop/db TCP 5432 Allow NetworkPolicy shop/db, ingress[0]',
+      'shop/db shop/web TCP 8080 Allow no policy', 'shop/db shop/db TCP 5432 Allow itself', '', '4 asked: 4 allowed, 0 denied', '',
     ]);
     expect(one.out).toContain('Deny  shop/web → shop/db  TCP 80\n  The ingress of shop/db is isolated by NetworkPolicy shop/db, and no rule lets in TCP 80 from shop/web.');
     expect(verdicts(json)).toMatchObject([{ from: 'shop/web', to: 'shop/db', protocol: 'TCP', port: 5432, verdict: 'Allow', tier: 'NetworkPolicy', policy: 'shop/db', rule: 'ingress[0]', ingress: { verdict: 'Allow' }, egress: { tier: 'Default' } }]);
   });
 
   it('answers a list of probes in its order, with the fields of each', async () => {
-    const probes = [{ from: 'shop/db', to: 'shop/web', protocol: 'TCP', port: 8080, family: 4 }, { from: 'ip:2001:db8::1', to: 'shop/db', protocol: 'TCP', port: 5432 }, { from: 'shop/web', to: 'shop/db', port: 5432 }];
+    const probes = [{ from: 'shop/db', to: 'shop/web', protocol: 'TCP', port: 8080, family: 4 }, { from: 'ip:2001:db8::1', to: 'shop/db', protocol: 'TCP', port: 5432 }, { from: 'shop/web', to: 'shop/db', port: 5432, id: 'third' }];
     const ended = await reach(['-f', '-', '--probes', file('probes.json', probes), '--output', 'json'], `${pods}---\n${policy}`);
     expect(ended.code).toBe(0);
     expect(verdicts(ended)).toMatchObject(probes.map((probe, i) => ({ ...probe, verdict: ['Allow', 'Deny', 'Allow'][i] })));
@@ -88,6 +88,7 @@ describe('osier reach', () => {
     const items = [pod('a', {}), pod('b', { app: 'b' }), closed];
     const of = async (text: unknown[]): Promise<string> => verdicts(await reach(['-f', '-', '--from', 'x/a', '--to', 'x/b', '--port', '1', '-o', 'json'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: text })))[0]?.verdict ?? '';
     expect(await Promise.all([of(items), of([...items, pod('b', { app: 'c' })]), of(items.slice(0, 2))])).toEqual(['Deny', 'Allow', 'Allow']);
+    expect(verdicts(await reach(['-f', '-', '--from', 'x/a', '--to', 'x/b', '--port', '1', '-o', 'json'], JSON.stringify(items)))).toMatchObject([{ verdict: 'Deny' }]);
   });
 
   it.each([
@@ -148,6 +149,8 @@ describe('osier reach --validate', () => {
 
   it.each([
     ['what is not YAML', 'kind: "x', 'is not YAML'],
+    ['an alias inside of what it means', 'apiVersion: v1\nkind: Pod\nmetadata: &a\n  name: x\n  labels: *a', 'is not YAML: an alias stands inside of what it means'],
+    ['what is no object', '- a', '<stdin>:1: The document is not an object'],
     ['a key twice, in YAML', policy.replace('spec:', 'spec: {}\nspec:'), 'is not YAML: Map keys must be unique'],
     ['a key twice, in JSON', '{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"a","name":"b"}}', 'is not YAML: Map keys must be unique'],
     ['yes without quotes, which is a boolean to Kubernetes', policy.replace('app: db', 'app: yes'), 'spec.podSelector.matchLabels.app: must be a string, not true'],

@@ -88,7 +88,15 @@ function parseJson(file: string, text: string): Located[] | undefined {
   }
 }
 
-/** Every document of a text that may hold Kubernetes manifests. A JSON list is a document for each of its items. */
+/** An alias that stands inside of what it means: no server can be sent it. */
+function holdsItself(value: unknown, within: readonly unknown[] = []): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return within.includes(value) || Object.values(value).some((item) => holdsItself(item, [...within, value]));
+}
+const refuseCircles = (document: Located): Located =>
+  (holdsItself(document.value) ? { ...document, value: undefined, error: 'an alias stands inside of what it means' } : document);
+
+/** Every document of a text that may hold Kubernetes manifests. */
 export function parseManifests(file: string, text: string): Located[] {
-  return (/^\s*[{[]/.test(text) ? parseJson(file, text) : undefined) ?? parseYaml(file, text, asKubernetes);
+  return (/^\s*[{[]/.test(text) ? parseJson(file, text) : undefined) ?? parseYaml(file, text, asKubernetes).map(refuseCircles);
 }

@@ -12,6 +12,8 @@ export interface Question { readonly probe: Probe; readonly from: Side; readonly
 
 export const protocols = ['TCP', 'UDP', 'SCTP', 'ICMP'] as const;
 const fields = ['from', 'to', 'protocol', 'port', 'family'];
+/** Carried through to the answer, for whoever asks many questions. */
+const labels = ['id', 'name', 'note'];
 
 const wrong = (field: string, reason: string, fix: string): Failure => new Failure(exitCodes.refused, 'probe', reason, fix, field);
 
@@ -43,8 +45,8 @@ export function question(index: IndexedWorld, probe: unknown, at: string): Quest
   const of = (field: string): string => (at === '' ? `--${field}` : `${at}.${field}`);
   if (typeof probe !== 'object' || probe === null || Array.isArray(probe)) throw wrong(at, 'is not an object.', 'Write {"from": "ns/pod", "to": "ns/pod", "protocol": "TCP", "port": 80}.');
   const value = probe as Record<string, unknown>;
-  const strange = Object.keys(value).find((key) => !fields.includes(key));
-  if (strange !== undefined) throw wrong(of(strange.slice(0, 63)), 'is not a field of a probe.', `Fields: ${fields.join(', ')}.`);
+  const strange = Object.keys(value).find((key) => !fields.includes(key) && !labels.includes(key));
+  if (strange !== undefined) throw wrong(of(strange.slice(0, 63)), 'is not a field of a probe.', `Fields: ${fields.join(', ')}; ${labels.join(', ')} are carried through.`);
   const side = (field: 'from' | 'to'): Side => {
     const text = value[field];
     if (typeof text !== 'string' || text === '') throw wrong(of(field), 'is required.', 'Write namespace/pod, or ip:ADDRESS.');

@@ -9,7 +9,7 @@ export interface Answer { readonly question: Question; readonly decision: Decisi
 export const answerOf = ({ question, decision }: Answer): Record<string, unknown> => ({ ...question.probe, ...decision, egress: decision.egress ?? null, ingress: decision.ingress ?? null });
 
 const portOf = ({ protocol, port }: Question): string => (port === undefined ? protocol : `${protocol} ${port}`);
-const decidedBy = ({ tier, kind, policy, rule }: Decision): string => (policy === null ? (tier === 'Default' ? 'no policy' : rule) : `${kind} ${policy}, ${rule}${tier === kind || tier === 'Project' ? '' : ` (${tier})`}`);
+const decidedBy = ({ tier, kind, policy, rule }: Decision): string => (policy === null ? (tier !== 'Default' ? rule : rule === 'self' ? 'itself' : 'no policy') : `${kind} ${policy}, ${rule}${tier === kind || tier === 'Project' ? '' : ` (${tier})`}`);
 
 /** One answer as a paragraph, several as a list; of a matrix the pairs that are denied stand out by their word. */
 export function answersText(answers: readonly Answer[]): string {
@@ -26,7 +26,7 @@ export function answersText(answers: readonly Answer[]): string {
 
 const objectName = ({ kind, namespace, name }: ObjectProblem): string => `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}`.trim();
 export const problemText = (problem: ObjectProblem): string =>
-  `${problem.file}:${problem.line}: ${[objectName(problem), problem.field].filter((part) => part !== '').join(', ')}: ${problem.reason}`;
+  [`${problem.file}:${problem.line}`, [objectName(problem), problem.field].filter((part) => part !== '').join(', '), problem.reason].filter((part) => part !== '').join(': ');
 
 export function validationText({ problems, warnings, objects, ignored }: Sources): string {
   const passed = ignored === 0 ? '' : `; ${ignored} of them of kinds that no verdict depends on, and not looked into`;

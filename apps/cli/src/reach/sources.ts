@@ -25,7 +25,7 @@ export interface ObjectProblem {
 /** `ignored`: objects that no verdict depends on, such as services. */
 export interface Sources { readonly world: World; readonly problems: readonly ObjectProblem[]; readonly warnings: readonly ObjectProblem[]; readonly objects: number; readonly ignored: number }
 
-const isManifest = ({ value }: Located): boolean => typeof value === 'object' && value !== null && ('apiVersion' in value || 'metadata' in value);
+const isManifest = ({ value }: Located): boolean => objectsIn(value).some((object) => typeof object === 'object' && object !== null && ('apiVersion' in object || 'metadata' in object));
 
 /** Reads what -f names, as Kubernetes manifests or as Osier's own documents; they are different worlds and are not mixed. */
 export async function readWorld(paths: readonly string[], io: Io, place: Place): Promise<Sources> {
@@ -56,7 +56,7 @@ function cluster(documents: readonly Located[]): Sources {
       const { manifest, problems, known } = checkObject(item);
       objects++;
       if (!known) ignored++;
-      const prefix = items.length === 1 && items[0] === at.value ? '' : `items[${i}].`;
+      const prefix = Array.isArray(at.value) ? `[${i}].` : items.length === 1 && items[0] === at.value ? '' : `items[${i}].`;
       for (const { path, reason, warning } of problems) {
         const { kind, namespace, name } = manifest;
         (warning === true ? found.warnings : found.problems).push({ ...base, line: at.lineOf(`${prefix}${path}`), kind, namespace, name, field: path, reason });

@@ -42,8 +42,9 @@ export interface Checked { readonly manifest: Manifest; readonly problems: reado
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** The objects in a document: itself, or the items of a list. */
+/** The objects in a document: itself, or the items of a list, as a kind or as it is. */
 export function objectsIn(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value as unknown[];
   if (!isObject(value) || !textOf(value['kind']).endsWith('List') || !Array.isArray(value['items'])) return [value];
   const itemKind = textOf(value['kind']).slice(0, -'List'.length);
   return value['items'].map((item: unknown) => (itemKind === '' || !isObject(item) ? item : { apiVersion: value['apiVersion'], kind: itemKind, ...item }));

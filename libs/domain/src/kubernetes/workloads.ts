@@ -68,6 +68,7 @@ export function partyOf(manifest: Manifest): Party {
     }]))),
     ...(typeof spec['nodeName'] === 'string' && spec['nodeName'] !== '' ? { node: spec['nodeName'] } : {}),
     ...(spec['hostNetwork'] === true ? { host: true } : {}),
+    ...(manifest.kind === 'Pod' && ['Succeeded', 'Failed'].includes(String(at(manifest.value, ['status'])['phase'])) ? { ended: true } : {}),
   };
 }
 

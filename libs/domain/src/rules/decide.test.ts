@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseAddress } from '../net/address.ts';
 import { decide, Undecidable } from './decide.ts';
-import { type IndexedWorld, indexWorld } from './index-world.ts';
+import { type IndexedWorld, indexWorld, sideOfAddress } from './index-world.ts';
 import type { Opaque, Outside, Party, PartySelector, Policy, Rule, World } from './model.ts';
 
 const everybody: PartySelector = { type: 'parties', scopeTags: [], tags: [] };
@@ -58,6 +58,18 @@ describe('one decision', () => {
   });
 });
 
+describe('an address', () => {
+  const address = parseAddress('10.0.0.7') as Outside['addresses'][number];
+  it('is the pod that has it, not one that runs no more; of a node, the node', () => {
+    const old = party('x/old', {}, { addresses: [address], ended: true });
+    const now = party('x/now', {}, { addresses: [address] });
+    const node = { name: 'n', tags: {}, addresses: [address] };
+    expect(sideOfAddress(world([], { parties: [now, old] }), 'a', address)).toBe(now);
+    expect(sideOfAddress(world([], { parties: [old] }), 'a', address)).toMatchObject({ type: 'outside' });
+    expect(sideOfAddress(world([], { parties: [now], nodes: [node] }), 'a', address)).toMatchObject({ type: 'outside', node: { name: 'n' } });
+  });
+});
+
 describe('what cannot be evaluated', () => {
   const names: Opaque = { type: 'opaque', field: 'spec.egress[0].to[0].domainNames', why: 'it is by name', outsideOnly: true };
   const named = (more: Partial<Rule> = {}): Policy => policy('names', { egress: [rule('Allow', { peers: [names], ...more }), rule('Deny')] });
@@ -98,6 +110,7 @@ describe('the sentence', () => {
     expect(ask(world([isolated])).reason).toBe('The ingress of y/db is isolated by NetworkPolicy y/db, and no rule lets in TCP 80 from x/web.');
     expect(ask(world([isolated, { ...isolated, name: 'y/other' }])).reason).toContain('by NetworkPolicy y/db (and by 1 more)');
     expect(ask(world([policy('a', { egress: [rule('Deny', { name: 'no-db' })] })])).reason).toBe('Rule no-db of policy a denies the egress of x/web to y/db on TCP 80.');
+    expect(ask(world([policy('p', { ingress: [rule('Pass', { name: 'to-teams' })] }), isolated])).reason).toContain('from x/web. Rule to-teams of policy p left it to the tiers after its own.');
     expect(ask(world([]), web, web).reason).toBe('x/web always reaches itself: no policy applies to what does not leave it.');
   });
 });

@@ -50,13 +50,16 @@ function side(index: IndexedWorld, traffic: Traffic, direction: Direction): Wher
   if (subject.type === 'outside' || subject.host === true) return undefined;
   const own = index.classOf(subject);
   const named: Named = { index, subject, own, peer, address: peer.addresses.find((a) => a.family === traffic.family), traffic };
+  let passed: Pick<Where, 'passed'> = {};
   for (const tier of own[direction]) {
     // A pod cannot cut itself off from its own node: NetworkPolicy says so of itself, the other kinds do not.
     if (tier.tier === 'NetworkPolicy' && isOwnNode(subject, peer)) continue;
     const found = inTier(named, tier);
-    if (found !== undefined) return found;
+    if (found === undefined) continue;
+    if (!('left' in found)) return { ...found, ...passed };
+    passed = { passed: found.left, ...passed };
   }
-  return { action: 'Allow', tier: 'Default', policy: undefined, rule: 'default-allow', others: 0 };
+  return { action: 'Allow', tier: 'Default', policy: undefined, rule: 'default-allow', others: 0, ...passed };
 }
 
 const isOwnNode = (subject: Party, peer: Side): boolean =>
@@ -64,11 +67,11 @@ const isOwnNode = (subject: Party, peer: Side): boolean =>
 
 interface Named { readonly index: IndexedWorld; readonly subject: Party; readonly own: PartyClass; readonly peer: Side; readonly address: Address | undefined; readonly traffic: Traffic }
 
-/** The first rule that matches, unless it passes; else the isolation of the tier; undefined: the next tier decides. */
-function inTier(named: Named, tier: TierRules): Where | undefined {
+/** The first rule that matches, or that it passes; else the isolation of the tier; undefined: the next tier decides. */
+function inTier(named: Named, tier: TierRules): Where | { readonly left: NonNullable<Where['passed']> } | undefined {
   const found = tier.rules.find((candidate) => matches(named, candidate));
   if (found?.policy.subject.type === 'opaque') throw new Undecidable(found.policy, found.policy.subject);
-  if (found !== undefined) return found.rule.action === 'Pass' ? undefined : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0 };
+  if (found !== undefined) return found.rule.action === 'Pass' ? { left: { policy: found.policy, rule: found.rule.name } } : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0 };
   const isolating = tier.isolating[0];
   return isolating === undefined ? undefined : { action: 'Deny', tier: tier.tier, policy: isolating, rule: 'default-deny', others: tier.isolating.length - 1 };
 }

@@ -5,7 +5,7 @@ import type { Direction, Policy, Side, Tier } from './model.ts';
 export interface Traffic { readonly from: Side; readonly to: Side; readonly protocol: string; readonly port: number | undefined; readonly family: Family | undefined }
 
 /** Where one direction was decided. `others`: how many further policies isolate the same direction. */
-export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number }
+export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number; /** The first rule that left a tier to those after it. */ readonly passed?: { readonly policy: Policy; readonly rule: string } }
 
 export interface Decided {
   readonly verdict: 'Allow' | 'Deny';
@@ -24,6 +24,11 @@ const portText = ({ protocol, port }: Traffic): string => (port === undefined ? 
 
 /** What was decided, whose rule it is, and so whose to change. */
 export function sentence(traffic: Traffic, direction: Direction, where: Where): string {
+  const { passed } = where;
+  return `${decision(traffic, direction, where)}${passed === undefined ? '' : ` Rule ${passed.rule} of ${passed.policy.kind} ${passed.policy.name} left it to the tiers after its own.`}`;
+}
+
+function decision(traffic: Traffic, direction: Direction, where: Where): string {
   const [subject, peer] = direction === 'egress' ? [traffic.from, traffic.to] : [traffic.to, traffic.from];
   const [what, way] = [portText(traffic), direction === 'egress' ? `to ${peer.name}` : `from ${peer.name}`];
   if (where.rule === 'self') return `${subject.name} always reaches itself: no policy applies to what does not leave it.`;

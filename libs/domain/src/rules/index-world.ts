@@ -75,7 +75,7 @@ export function indexWorld(world: World): IndexedWorld {
   const parties = new Map(world.parties.map((party) => [party.name, party]));
   const nodes = new Map(world.nodes.map((node) => [node.name, node]));
   const holders = new Map<string, Party | Node>();
-  for (const party of world.parties) if (party.host !== true) for (const address of party.addresses) holders.set(addressKey(address), party);
+  for (const party of world.parties) if (party.host !== true && party.ended !== true) for (const address of party.addresses) holders.set(addressKey(address), party);
   for (const node of world.nodes) for (const address of node.addresses) holders.set(addressKey(address), node);
   const inScope = policiesByScope(world.policies);
   const matchesTags = memo();

@@ -86,6 +86,8 @@ export interface Party {
   readonly node?: string;
   /** In the network of its node: no policy selects it, and rules meet it by its address only. */
   readonly host?: boolean;
+  /** It runs no more: its address may be another's by now. */
+  readonly ended?: boolean;
   /** Parties of different segments never reach each other, whatever the rules say. */
   readonly segment?: { readonly name: string; readonly why: 'unreachable' | 'no-connection' }[];
 }
