@@ -71,7 +71,7 @@ describe('osier reach', () => {
       'FROM TO PORT VERDICT DECIDED BY', 'shop/web shop/web TCP 8080 Allow itself', 'shop/web shop/db TCP 5432 Allow NetworkPolicy shop/db, ingress[0]',
       'shop/db shop/web TCP 8080 Allow no policy', 'shop/db shop/db TCP 5432 Allow itself', '', '4 asked: 4 allowed, 0 denied', '',
     ]);
-    expect(one.out).toContain('Deny  shop/web → shop/db  TCP 80\n  The ingress of shop/db is isolated by NetworkPolicy shop/db, and no rule lets in TCP 80 from shop/web.');
+    expect(one.out).toContain('Deny  shop/web → shop/db  TCP 80\n  The ingress of shop/db is isolated by NetworkPolicy shop/db, and no rule lets in TCP 80 from shop/web; rule ingress[0] of NetworkPolicy shop/db lets in TCP db.');
     expect(verdicts(json)).toMatchObject([{ from: 'shop/web', to: 'shop/db', protocol: 'TCP', port: 5432, verdict: 'Allow', tier: 'NetworkPolicy', policy: 'shop/db', rule: 'ingress[0]', ingress: { verdict: 'Allow' }, egress: { tier: 'Default' } }]);
   });
 

@@ -108,6 +108,9 @@ describe('the sentence', () => {
   it('says what was decided, by which rule of which policy, in words', () => {
     const isolated = policy('y/db', { tier: 'NetworkPolicy', kind: 'NetworkPolicy', isolates: ['ingress'] });
     expect(ask(world([isolated])).reason).toBe('The ingress of y/db is isolated by NetworkPolicy y/db, and no rule lets in TCP 80 from x/web.');
+    const ports = [{ protocol: 'TCP', first: 443, last: 443 }, { protocol: 'UDP', first: 100, last: 102 }, { protocol: 'TCP', name: 'http' }, { name: 'x' }];
+    expect(ask(world([{ ...isolated, ingress: [rule('Allow', { name: 'ingress[0]', ports })] }])).reason)
+      .toBe('The ingress of y/db is isolated by NetworkPolicy y/db, and no rule lets in TCP 80 from x/web; rule ingress[0] of NetworkPolicy y/db lets in TCP 443, UDP 100-102, TCP http and 1 more.');
     expect(ask(world([isolated, { ...isolated, name: 'y/other' }])).reason).toContain('by NetworkPolicy y/db (and by 1 more)');
     expect(ask(world([policy('a', { egress: [rule('Deny', { name: 'no-db' })] })])).reason).toBe('Rule no-db of policy a denies the egress of x/web to y/db on TCP 80.');
     expect(ask(world([policy('p', { ingress: [rule('Pass', { name: 'to-teams' })] }), isolated])).reason).toContain('from x/web. Rule to-teams of policy p left it to the tiers after its own.');

@@ -73,7 +73,9 @@ function inTier(named: Named, tier: TierRules): Where | { readonly left: NonNull
   if (found?.policy.subject.type === 'opaque') throw new Undecidable(found.policy, found.policy.subject);
   if (found !== undefined) return found.rule.action === 'Pass' ? { left: { policy: found.policy, rule: found.rule.name } } : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0 };
   const isolating = tier.isolating[0];
-  return isolating === undefined ? undefined : { action: 'Deny', tier: tier.tier, policy: isolating, rule: 'default-deny', others: tier.isolating.length - 1 };
+  if (isolating === undefined) return undefined;
+  const near = tier.rules.find(({ rule }) => rule.action === 'Allow' && rule.ports !== undefined && (rule.peers === undefined || rule.peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))));
+  return { action: 'Deny', tier: tier.tier, policy: isolating, rule: 'default-deny', others: tier.isolating.length - 1, ...(near === undefined ? {} : { near }) };
 }
 
 function matches(named: Named, { policy, rule }: TierRule): boolean {

@@ -1,11 +1,11 @@
 import type { Family } from '../net/address.ts';
-import type { Direction, Policy, Side, Tier } from './model.ts';
+import type { Direction, Policy, PortMatch, Rule, Side, Tier } from './model.ts';
 
 /** What is asked, with the family that it turned out to be. */
 export interface Traffic { readonly from: Side; readonly to: Side; readonly protocol: string; readonly port: number | undefined; readonly family: Family | undefined }
 
 /** Where one direction was decided. `others`: how many further policies isolate the same direction. */
-export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number; /** The first rule that left a tier to those after it. */ readonly passed?: { readonly policy: Policy; readonly rule: string } }
+export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number; /** The first rule that left a tier to those after it. */ readonly passed?: { readonly policy: Policy; readonly rule: string }; /** Of a default denial: a rule that lets the same peer through on other ports. */ readonly near?: { readonly policy: Policy; readonly rule: Rule } }
 
 export interface Decided {
   readonly verdict: 'Allow' | 'Deny';
@@ -19,6 +19,16 @@ export interface Decided {
 }
 /** A side is undefined where no policy selects it: outside addresses, host-networked pods. */
 export interface Decision extends Decided { readonly egress: Decided | undefined; readonly ingress: Decided | undefined }
+
+const shownPorts = 3;
+function portsText(ports: readonly PortMatch[]): string {
+  const one = (match: PortMatch): string => {
+    const number = 'name' in match ? match.name : !('first' in match) ? '' : match.first === match.last ? String(match.first) : `${match.first}-${match.last}`;
+    return [match.protocol ?? 'any protocol', number].filter((part) => part !== '').join(' ');
+  };
+  const more = ports.length - shownPorts;
+  return `${ports.slice(0, shownPorts).map(one).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
 
 const portText = ({ protocol, port }: Traffic): string => (port === undefined ? protocol : `${protocol} ${port}`);
 
@@ -38,7 +48,9 @@ function decision(traffic: Traffic, direction: Direction, where: Where): string 
   const policy = `${where.policy.kind} ${where.policy.name}`;
   if (where.rule === 'default-deny') {
     const more = where.others === 0 ? '' : ` (and by ${where.others} more)`;
-    return `The ${direction} of ${subject.name} is isolated by ${policy}${more}, and no rule lets in ${what} ${way}.`.replace('lets in', direction === 'egress' ? 'lets out' : 'lets in');
+    const verb = direction === 'egress' ? 'lets out' : 'lets in';
+    const near = where.near === undefined ? '' : `; rule ${where.near.rule.name} of ${where.near.policy.kind} ${where.near.policy.name} ${verb} ${portsText(where.near.rule.ports ?? [])}`;
+    return `The ${direction} of ${subject.name} is isolated by ${policy}${more}, and no rule ${verb} ${what} ${way}${near}.`;
   }
   return `Rule ${where.rule} of ${policy} ${where.action === 'Allow' ? 'allows' : 'denies'} the ${direction} of ${subject.name} ${way} on ${what}.`;
 }
