@@ -147,6 +147,14 @@ describe('osier reach --validate', () => {
     expect(warned.out).toContain('spec.ingress[0].from[0].ipBlock.cidr: "10.0.0.5/24" must not have bits set beyond the prefix length (a warning');
   });
 
+  it('reads anchors and merge keys, as Kubernetes does', async () => {
+    const text = policy.replace('{ matchLabels: { app: db } }', '{ matchLabels: &labels { app: db } }').replace('{ app: web }', '{ <<: *labels, role: front }');
+    expect(await reach(['--validate', '-f', '-'], text)).toMatchObject({ code: 0 });
+    const pod = (name: string, app: string): string => `---\napiVersion: v1\nkind: Pod\nmetadata: { name: ${name}, namespace: shop, labels: { app: ${app}, role: front } }\nspec: { containers: [{ ports: [{ name: db, containerPort: 1 }] }] }\n`;
+    const ask = async (from: string): Promise<string | undefined> => verdicts(await reach(['-f', '-', '--from', from, '--to', 'shop/a', '-o', 'json'], `${text}${pod('a', 'db')}${pod('b', 'db')}${pod('c', 'web')}`))[0]?.verdict;
+    expect(await Promise.all([ask('shop/b'), ask('shop/c')])).toEqual(['Allow', 'Deny']);
+  });
+
   it.each([
     ['what is not YAML', 'kind: "x', 'is not YAML'],
     ['an alias inside of what it means', 'apiVersion: v1\nkind: Pod\nmetadata: &a\n  name: x\n  labels: *a', 'is not YAML: an alias stands inside of what it means'],

@@ -41,11 +41,12 @@ function offsetOf(root: unknown, path: string): number {
 }
 
 /** Every document of a YAML or JSON text; those that hold nothing but comments are left out. */
-export function parseYaml(file: string, text: string, adapt: (document: Document) => void = () => undefined): Located[] {
+export function parseYaml(file: string, text: string, adapt?: (document: Document) => void): Located[] {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines });
+  // Merge keys are of YAML 1.1, which Kubernetes reads and Osier's own documents do not.
+  const documents = parseAllDocuments(text, { lineCounter: lines, merge: adapt !== undefined });
   if (!Array.isArray(documents)) return [];
-  for (const document of documents) adapt(document as unknown as Document);
+  if (adapt !== undefined) for (const document of documents) adapt(document as unknown as Document);
   return documents
     .filter((document) => document.errors.length > 0 || (document.contents !== null && document.toJS() !== null))
     .map((document): Located => {
