@@ -102,6 +102,7 @@ async function refuse(io: Io, { output }: ReachOptions, { problems }: Sources): 
 function asked(index: IndexedWorld, options: ReachOptions): Question[] {
   const names = index.world.parties.map(({ name }) => name);
   if (names.length === 0 && (options.from === undefined || options.to === undefined)) throw new Failure(exitCodes.refused, 'nobody', 'there is no pod, workload or endpoint in what -f names, so there is nobody to ask about.', 'Add the manifests of the pods or the documents of the endpoints, or name both sides: --from ip:ADDRESS --to ip:ADDRESS.');
+  if (options.port !== undefined && !/^\d{1,5}$/.test(options.port)) throw usage(`--port ${options.port.slice(0, 63)} is not a port.`, 'Give a number from 1 to 65535; for a port by name, the number that it has at the destination.');
   const number = options.port === undefined ? undefined : Number(options.port);
   const family = options.family === undefined ? {} : { family: Number(options.family) };
   const one = (from: string, to: string, protocol: string, port: number | undefined): Question =>

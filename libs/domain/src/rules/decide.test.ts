@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseAddress } from '../net/address.ts';
+import { parseAddress, parseBlock } from '../net/address.ts';
 import { decide, Undecidable } from './decide.ts';
 import { type IndexedWorld, indexWorld, sideOfAddress } from './index-world.ts';
 import type { Opaque, Outside, Party, PartySelector, Policy, Rule, World } from './model.ts';
@@ -47,6 +47,15 @@ describe('one decision', () => {
     const team = [policy('team', { tier: 'Project', isolates: ['ingress'], ingress: [rule('Allow', { peers: [{ ...everybody, same: [{ of: 'scope', key: 'team' }] }] })] })];
     expect(ask(world(team, scopes)).verdict).toBe('Deny');
     expect(ask(world(team, { scopes: scopes.scopes.map((s) => ({ ...s, tags: { team: 'a' } })) })).verdict).toBe('Allow');
+  });
+  it('matches a group by the names and by the addresses that are in it', () => {
+    const group = (parties: string[], block: string): IndexedWorld => world([policy('g', {
+      tier: 'Project', isolates: ['ingress', 'egress'], ...Object.fromEntries((['ingress', 'egress'] as const).map((d) => [d, [rule('Allow', { peers: [{ type: 'group', name: 'g', parties: new Set(parties), blocks: [parseBlock(block)?.block as NonNullable<ReturnType<typeof parseBlock>>['block']] }] })]])),
+    })]);
+    expect(ask(group(['x/web', 'y/db'], '10.0.0.0/8')).verdict).toBe('Allow');
+    expect(ask(group(['x/web'], '10.0.0.0/8'))).toMatchObject({ verdict: 'Deny', egress: { verdict: 'Deny' }, ingress: { verdict: 'Allow' } });
+    expect(ask(group([], '203.0.113.0/29'), web, far).verdict).toBe('Allow');
+    expect(ask(group([], '203.0.113.8/29'), web, far).verdict).toBe('Deny');
   });
   it('parties of different segments never reach each other', () => {
     const segment = (environment: string, network: string): Pick<Party, 'segment'> => ({ segment: [{ name: environment, why: 'unreachable' }, { name: `${environment}/${network}`, why: 'no-connection' }] });

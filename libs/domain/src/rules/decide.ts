@@ -99,6 +99,10 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
       if (address === undefined) return isUnknown(named) && peer.block.length === 0 && peer.block.family === named.traffic.family && peer.except.length === 0;
       return contains(peer.block, address) && !peer.except.some((block) => contains(block, address));
     }
+    case 'group': {
+      const { peer: other, address } = named;
+      return (isPod(other) && peer.parties.has(other.name)) || (address !== undefined && peer.blocks.some((block) => contains(block, address)));
+    }
     case 'nodes': {
       const node = named.peer.type === 'outside' ? named.peer.node : nodeOf(named);
       return node !== undefined && named.index.nodeSelected(peer.tags, node);

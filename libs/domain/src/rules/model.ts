@@ -39,7 +39,9 @@ export interface PartySelector {
 export interface BlockPeer { readonly type: 'block'; readonly block: Block; readonly except: readonly Block[] }
 /** The addresses of the nodes with these tags. */
 export interface NodePeer { readonly type: 'nodes'; readonly tags: TagSelector }
-export type Peer = PartySelector | BlockPeer | NodePeer | Opaque;
+/** Parties by name, and addresses, that are written down once and named by rules. */
+export interface GroupPeer { readonly type: 'group'; readonly name: string; readonly parties: ReadonlySet<string>; readonly blocks: readonly Block[] }
+export type Peer = PartySelector | BlockPeer | NodePeer | GroupPeer | Opaque;
 
 /** A protocol that is not given is any. Numbers are those of the destination; for ICMP type << 8 | code. */
 export type PortMatch =
