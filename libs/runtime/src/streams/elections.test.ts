@@ -16,6 +16,7 @@ let guard: StreamGuard;
 let answer: Answer;
 let now = 0;
 const moved: string[] = [];
+const warned: string[] = [];
 /** What was there when the settings of streams were brought up to date. */
 const brought: string[][] = [];
 const store = () => memoryStore();
@@ -25,6 +26,7 @@ beforeEach(async () => {
   bus = broker.connect('truth');
   answer = (_name, real) => real;
   moved.length = 0;
+  warned.length = 0;
   brought.length = 0;
   const own = broker.connect('tenant');
   const seen: Bus = {
@@ -39,7 +41,7 @@ beforeEach(async () => {
     },
   };
   const db = store();
-  const around = { service: 'tenant', log: silent, now: () => 0, newId: () => '', bury: async () => undefined } as never;
+  const around = { service: 'tenant', log: { ...silent, warn: (_facts: object, message: string) => void warned.push(message) }, now: () => 0, newId: () => '', bury: async () => undefined } as never;
   guard = new StreamGuard({ bus: seen, store: db, around, projection: new Projection({ knows: [] } as never, { bus: seen, store: db, around }) });
   await guard.prepare();
   const domain = { kind: 'domain', id: '01997f5e-5b3c-7cc0-8000-000000000001', name: 'd', parent: '_', phase: 'active', domain: 'd', project: '_', environment: '_', spec: {}, status: {} } as never;
@@ -111,6 +113,22 @@ describe('while the servers of a cluster elect who leads a stream', () => {
     answer = (_name, real) => real;
     await guard.check();
     expect(await incarnations()).toEqual(before);
+  });
+
+  it('that a stream which confirms nothing was set back is believed at the second look only', async () => {
+    await bus.publish('osier.outcome.acme.shop.o', new Uint8Array());
+    await guard.check();
+    const look = () => { now += 6_000; return guard.check(); };
+    answer = (name, real) => (name === 'OUTCOMES' ? behind(real) : real);
+    await look();
+    answer = (_name, real) => real;
+    await look();
+    expect(warned).toEqual([]);
+    answer = (name, real) => (name === 'OUTCOMES' ? behind(real) : real);
+    await look();
+    await look();
+    await look();
+    expect(warned).toEqual(['OUTCOMES was set back; what it lost cannot be told from the databases']);
   });
 
   it('what is confirmed is acted on', async () => {

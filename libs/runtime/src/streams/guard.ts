@@ -52,6 +52,8 @@ export class StreamGuard {
   #endsAt = 0;
   #running: Promise<boolean> | undefined;
   #current = false;
+  /** Streams that ended earlier than is known, when they were looked at last. */
+  readonly #doubted = new Set<StreamName>();
 
   constructor(o: { bus: Bus; store: Store; around: Surroundings; projection: Projection }) {
     this.#bus = o.bus;
@@ -223,7 +225,16 @@ export class StreamGuard {
         this.#around.log.error({ stream: name, known, found: state.lastSequence }, `${name} was set back: it is made anew, and what it held is gone`);
         await this.#bus.deleteStream(name);
         state = undefined;
-      } else if (state && state.lastSequence < known) this.#around.log.warn({ stream: name, known, found: state.lastSequence }, `${name} was set back; what it lost cannot be told from the databases`);
+      } else if (state && state.lastSequence < known) {
+        // A stream that nothing may be taken out of confirms nothing; a server that has just taken over may say so for a moment.
+        if (!this.#doubted.has(name)) {
+          this.#doubted.add(name);
+          now[name] = known;
+          continue;
+        }
+        this.#around.log.warn({ stream: name, known, found: state.lastSequence }, `${name} was set back; what it lost cannot be told from the databases`);
+      }
+      this.#doubted.delete(name);
       if (!state) {
         if (known > 0) this.#around.log.error({ stream: name, known }, `${name} is gone: it is made anew`);
         await this.#make({});
