@@ -30,10 +30,10 @@ export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[
   const inventory = environments.reduce(withEnvironment, readInventory(paths));
   const names = environments.map((e) => e.name).join(', ');
 
-  await progress.step(`environments, networks and policies: ${names}`, async (say) => {
+  await progress.step(`environments${policies.length === 0 ? ' and networks' : ', networks and policies'}: ${names}`, async (say) => {
     for (const e of environments) await makePlaces(lab, e);
     await inParallel(environments.flatMap((e) => policies.map((policy) => ({ e, policy }))), atOnce, ({ e, policy }) => client.apply('policy', scopeOf(e), policy.name, policy.spec));
-    say(`${policies.length} policies each`);
+    if (policies.length > 0) say(`${policies.length} policies each`);
   });
   const workloads = environments.flatMap((e) => e.workloads);
   await progress.step(`workloads: ${workloads.length} programs in namespaces of their own`, () => startWorkloads(lab, environments, inventory));
