@@ -97,4 +97,10 @@ describe('a lab with TLS', () => {
     expect(plainly).toMatchObject({ code: 3, text: expect.stringMatching(/hung up: if it speaks HTTPS, write https:\/\//) });
     expect(right).toMatchObject({ code: 0, text: expect.stringContaining('node-1') });
   });
+
+  it('is believed by whoever uses a credential that was issued here', async () => {
+    const creds = join(lab.paths.run, 'ci.creds');
+    expect(await osier(['credentials', 'issue', 'ci', '-d', 'acme', '--role', 'viewer', '--lab', name, '--out', creds])).toMatchObject({ code: 0 });
+    expect(await osier(['get', 'networks', '-d', 'acme'], { OSIER_CREDS: creds })).toMatchObject({ code: 0, text: expect.stringContaining('acme/shop/staging/main') });
+  });
 });

@@ -51,6 +51,12 @@ function labFile(lab: string | undefined, home: string | undefined): ClientFile 
   return names[0] === undefined ? undefined : clientFileOf(join(labsFolder, names[0]));
 }
 
+/** The authority of the lab of this machine that has this address: a credential that was issued in a lab is used there without saying so. */
+function authorityOfLabAt(server: string): string | undefined {
+  if (!existsSync(labsFolder)) return undefined;
+  return readdirSync(labsFolder).map((name) => clientFileOf(join(labsFolder, name))).find((file) => file?.server === server)?.ca;
+}
+
 /** A token of one's own, signed with the key of a credentials file, for as long as a command may take. */
 const tokenMs = 60 * 60 * 1000;
 async function signedToken(file: string): Promise<string> {
@@ -81,7 +87,9 @@ function authorityFrom(file: string): { file: string; pem: string } {
 export function connectionOf(options: ConnectionOptions, env: Io['env']): Connection {
   const fromEnv = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
   const creds = options.creds ?? (options.lab === undefined && options.tokenFile === undefined ? fromEnv('OSIER_CREDS') : undefined);
-  const server = options.server ?? (options.lab === undefined ? (fromEnv('OSIER_SERVER') ?? (creds === undefined ? undefined : serverIn(creds))) : undefined);
+  const named = options.server ?? (options.lab === undefined ? fromEnv('OSIER_SERVER') : undefined);
+  const issuer = named === undefined && options.lab === undefined && creds !== undefined ? serverIn(creds) : undefined;
+  const server = named ?? issuer;
   const file = server === undefined ? labFile(options.lab ?? env['OSIER_LAB'], env['OSIER_HOME']) : undefined;
   const tokenFile = options.tokenFile ?? env['OSIER_TOKEN_FILE'];
   const given = tokenFile !== undefined && creds === undefined ? textOf(tokenFile, 'token file', 'Correct --token-file or OSIER_TOKEN_FILE.') : (file === undefined ? env['OSIER_TOKEN'] : (file.token ?? env['OSIER_TOKEN']));
@@ -92,7 +100,7 @@ export function connectionOf(options: ConnectionOptions, env: Io['env']): Connec
       'Start one with: osier lab up (or set OSIER_SERVER and OSIER_TOKEN)');
   }
   if (!URL.canParse(address)) throw usage(`"${address}" is not the address of a server.`, 'Write it as http://127.0.0.1:7480.');
-  const ca = options.ca ?? (file === undefined ? fromEnv('OSIER_CA') : file.ca);
+  const ca = options.ca ?? (file === undefined ? (fromEnv('OSIER_CA') ?? (issuer === undefined ? undefined : authorityOfLabAt(issuer))) : file.ca);
   if (ca !== undefined && !/^https:/i.test(address)) throw usage(`${ca} is the authority of a server over TLS, and ${address} is not one.`, 'Write the address as https://…, or leave out --ca and OSIER_CA.');
   const pick = (level: 'domain' | 'project' | 'environment'): object => {
     const value = fromEnv(`OSIER_${level.toUpperCase()}`) ?? file?.defaults?.[level];

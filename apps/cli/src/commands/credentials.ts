@@ -87,7 +87,7 @@ export async function issue(io: Io, name: string, options: Target & { role?: Rol
   await send(io, session, where, { spec: { ...spec, keys: [...still, { publicKey: key.publicKey, expiresAt }] }, expectedVersion: before?.document.version ?? 0 });
   writeCredential(file, { jwt: await loginOf(session, where, key.publicKey), seed: key.seed, path: where.path, server: session.client.server });
   const answer = { credential: where.path, publicKey: key.publicKey, expiresAt, file };
-  await print(io, session.format, answer, [answer], () => `${where.path}: a key until ${expiresAt}, in ${file} (mode 0600)\nUse it: OSIER_CREDS=${file} osier get networks, or any NATS client with this file.${still.length > 0 ? `\nIt has ${still.length + 1} keys now. When the new one is in place, end the old: osier credentials revoke ${name} --key ${(still[0] as unknown as { publicKey: string }).publicKey}` : ''}`);
+  await print(io, session.format, answer, [answer], () => `${where.path}: a key until ${expiresAt}, in ${file} (mode 0600)\n${'node' in spec ? `Use it: as OSIER_CREDENTIALS_FILE of the agent of ${String(spec['node'])}.` : `Use it: OSIER_CREDS=${file} osier get networks, or any NATS client with this file.`}${still.length > 0 ? `\nIt has ${still.length + 1} keys now. When the new one is in place, end the old: osier credentials revoke ${name} --key ${(still[0] as unknown as { publicKey: string }).publicKey}` : ''}`);
   return exitCodes.ok;
 }
 
