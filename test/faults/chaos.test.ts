@@ -20,7 +20,7 @@ import { type Outcome, replay, type Replayed } from './chaos/model.ts';
 import { knock, type Knocked } from './chaos/probes.ts';
 import { OutcomeWatch, outcomeSubjectOf, publish, type Sent } from './chaos/publishers.ts';
 import { quiet } from './chaos/quiet.ts';
-import { seeded } from './chaos/random.ts';
+import { type Random, seeded } from './chaos/random.ts';
 import { enter, everything, type Message } from './chaos/raw.ts';
 import { type Kept, startKeeping } from './chaos/store.ts';
 import { allNamespaces, restless, type Sending, traffic } from './chaos/traffic.ts';
@@ -43,6 +43,13 @@ let quietAfter: { ms: number; open: readonly string[] };
 let [intents, outcomes, changes, state]: [Message[], Message[], Message[], Message[]] = [[], [], [], []];
 let replayed: Replayed;
 
+const decidedBy = ({ subject }: Sending): string => ({ policy: 'policy', network: 'topology', endpoint: 'topology' })[subject.split('.')[5] ?? ''] ?? 'tenant';
+/** Another's id with a wish of one's own for the same service: of another service's decisions none knows. */
+function stealing(random: Random): Sending {
+  const owner = random.pick(sendings);
+  return { ...random.pick(sendings.filter((sending) => decidedBy(sending) === decidedBy(owner))), id: owner.id };
+}
+
 /** Ids are the publishers' own; now and then one takes another's, with a wish of its own. */
 function wishes(): Sending[] {
   const random = seeded(seed).fork('wishes');
@@ -53,7 +60,7 @@ function wishes(): Sending[] {
 async function run(): Promise<void> {
   const random = seeded(seed);
   sendings = wishes();
-  const stolen = Array.from({ length: plan.intents / 100 }, () => ({ ...random.pick(sendings), id: random.pick(sendings).id }));
+  const stolen = Array.from({ length: plan.intents / 100 }, () => stealing(random));
   const over = new AbortController();
   const stop = new AbortController();
   const watch = new OutcomeWatch();

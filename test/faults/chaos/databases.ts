@@ -47,7 +47,7 @@ export function compareState(rows: readonly Row[], state: readonly Message[]): s
   return wrong;
 }
 
-const writable = new Set(['domain', 'project', 'environment', 'node', 'network', 'endpoint', 'policy']);
+const writable = new Set(['domain', 'project', 'environment', 'node', 'network', 'endpoint', 'policy', 'credential', 'platform-credential']);
 
 /** Databases against the model: the same things, with the same wishes in them, changed as often. */
 export function compareModel(rows: readonly Row[], model: ReadonlyMap<string, Entity>, aside: ReadonlySet<string>): string[] {
