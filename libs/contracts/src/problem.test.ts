@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
 import { applySchema } from './catalogue.ts';
+import { nameSchema } from './names.ts';
 import { parse, type Problem } from './problem.ts';
 
 const refused = (kind: 'network' | 'endpoint', body: unknown): Problem => {
@@ -13,6 +15,9 @@ describe('a refusal', () => {
   it('shows what was written', () => {
     expect(refused('network', { name: 'main', spec: { subnets: { a: [1, 'x'] } } }).reason).toBe('"spec.subnets" must be a list, and is {"a":[1,"x"]}.');
     expect(refused('network', { name: 'main', spec: { subnets: 'x'.repeat(100) } }).reason).toContain('(102 characters)');
+  });
+  it.each([[{ length: [{ toString: 1, valueOf: 1 }] }], [{ length: { toString: 1, valueOf: 1 } }]])('can be made of an object in the place of a text, whose length is no number: %j', (name) => {
+    expect(parse(z.strictObject({ name: nameSchema }), { name })).toMatchObject({ ok: false, problem: { code: 'wrong-type' } });
   });
   it('can be made of something nested a hundred thousand deep', () => {
     expect(refused('network', { name: 'main', spec: { subnets: nested(100_000) } }).reason.length).toBeLessThan(200);

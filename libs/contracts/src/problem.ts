@@ -118,6 +118,12 @@ export function problemFrom(error: z.ZodError, body: unknown): Problem {
 export type Parsed<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
 export function parse<S extends z.ZodType>(schema: S, body: unknown): Parsed<z.output<S>> {
-  const result = schema.safeParse(body);
+  let result: z.ZodSafeParseResult<z.output<S>>;
+  try {
+    result = schema.safeParse(body);
+  } catch {
+    // zod 4 measures whatever has a `length`, an object in the place of a text too, and cannot where that is no number.
+    return { ok: false, problem: problem('wrong-type', '', 'The body has an object with a field "length" where a text or a list belongs.', 'Write a text or a list there; compare the body with the reference.') };
+  }
   return result.success ? { ok: true, value: result.data } : { ok: false, problem: problemFrom(result.error, body) };
 }
