@@ -13,6 +13,9 @@ type Answer = (name: string, real: StreamState | undefined, confirmed: boolean) 
 let broker: MemoryBroker;
 let bus: Bus;
 let guard: StreamGuard;
+let again: () => StreamGuard;
+/** What happens just before streams are ensured. */
+let before: () => void;
 let answer: Answer;
 let now = 0;
 const moved: string[] = [];
@@ -28,6 +31,7 @@ beforeEach(async () => {
   moved.length = 0;
   warned.length = 0;
   brought.length = 0;
+  before = () => undefined;
   const own = broker.connect('tenant');
   const seen: Bus = {
     ...own,
@@ -36,13 +40,15 @@ beforeEach(async () => {
     stream: async (name, how) => answer(name, await own.stream(name), how?.confirmed ?? false),
     leadElsewhere: async (name) => void moved.push(name),
     ensureStreams: async (after) => {
-      if (after === undefined) brought.push((await Promise.all(['CHANGES', 'STATE', 'AUDIT'].map(async (name) => (await own.stream(name)) && name))).filter((name) => name !== undefined));
+      before();
+      brought.push((await Promise.all(['CHANGES', 'STATE', 'AUDIT'].map(async (name) => (await own.stream(name)) && name))).filter((name) => name !== undefined));
       await own.ensureStreams(after);
     },
   };
   const db = store();
   const around = { service: 'tenant', log: { ...silent, warn: (_facts: object, message: string) => void warned.push(message) }, now: () => 0, newId: () => '', bury: async () => undefined } as never;
-  guard = new StreamGuard({ bus: seen, store: db, around, projection: new Projection({ knows: [] } as never, { bus: seen, store: db, around }) });
+  again = () => new StreamGuard({ bus: seen, store: db, around, projection: new Projection({ knows: [] } as never, { bus: seen, store: db, around }) });
+  guard = again();
   await guard.prepare();
   const domain = { kind: 'domain', id: '01997f5e-5b3c-7cc0-8000-000000000001', name: 'd', parent: '_', phase: 'active', domain: 'd', project: '_', environment: '_', spec: {}, status: {} } as never;
   await db.transaction((unit) => unit.put(domain, { intentId: 'i', at: 0 }));
@@ -72,6 +78,15 @@ describe('at a start', () => {
     await guard.check();
     await guard.check();
     expect(brought.filter((there) => there.length === 3)).toHaveLength(1);
+  });
+  it('what another service takes away meanwhile, to make it anew, is made above all that was known', async () => {
+    const known = (await bus.stream('CHANGES'))?.lastSequence ?? 0;
+    before = () => ['STATE', 'CHANGES'].forEach((name) => broker.deleteStream(name));
+    await again().check();
+    expect(known).toBeGreaterThan(0);
+    const made = await bus.stream('CHANGES');
+    expect(made).toMatchObject({ rebuilt: true });
+    expect(made?.firstSequence).toBeGreaterThan(known);
   });
 });
 

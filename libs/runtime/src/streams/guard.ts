@@ -250,7 +250,9 @@ export class StreamGuard {
   /** Once, when all are there: an installation that was upgraded, restored or given more servers has streams with the settings of before. */
   async #bringUpToDate(): Promise<void> {
     if (this.#current) return;
-    await this.#bus.ensureStreams();
+    // Another service may be about to make them anew: what is missing by now is made as it would make it.
+    const after = beginAfter(Number((await this.#store.mark(maxRevisionMark)) ?? 0));
+    await this.#make({ CHANGES: after, STATE: after });
     this.#current = true;
   }
 
