@@ -119,7 +119,7 @@ async function judge(): Promise<void> {
 }
 
 async function forget(): Promise<void> {
-  for (const stream of ['INTENTS', 'OUTCOMES', 'CHANGES']) platform.broker.outlive(stream);
+  for (const stream of ['INTENTS', 'OUTCOMES']) platform.broker.outlive(stream);
   await platform.advance(61 * 24 * 3_600_000);
   for (const store of stores) await store.pruneInbox(platform.clock.now());
 }
