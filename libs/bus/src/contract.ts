@@ -15,7 +15,7 @@ export function busContract(title: string, open: () => Promise<BusUnderTest>): v
       under = await open();
       bus = await under.connect('contract');
       await bus.ensureStreams();
-    }, 30_000);
+    }, 60_000);
     afterAll(async () => {
       await bus?.close();
       await under?.close();

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -62,15 +63,30 @@ function atLeast(version: string, oldest: string): boolean {
   return true;
 }
 
-/** A port of the loopback address that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
-    });
-  });
+const given = new Set<number>();
+/**
+ * A port of the loopback address that is free now, and that this process is given once only. Not one that the system gives away by itself: such a port can be the near
+ * end of anybody's connection in the next moment.
+ */
+export async function freePort(): Promise<number> {
+  const [lowest, end] = [10_000, firstEphemeral()];
+  for (let tries = 0; tries < 1_000; tries++) {
+    const port = randomInt(lowest, end);
+    if (!given.has(port) && (await listens(port))) {
+      given.add(port);
+      return port;
+    }
+  }
+  throw new Error(`no port of 127.0.0.1 between ${lowest} and ${end} is free`);
+}
+const listens = (port: number): Promise<boolean> => new Promise((resolve) => {
+  const server = createServer().once('error', () => resolve(false));
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+});
+/** ip_local_port_range in the kernel's ip-sysctl. */
+function firstEphemeral(): number {
+  const first = Number(/\d+/.exec(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'))?.[0]);
+  return first > 11_000 ? first : 32_768;
 }
 
 /**
