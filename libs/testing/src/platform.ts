@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Message } from '@osier/bus/bus';
 import { type MemoryBroker, memoryBroker } from '@osier/bus/memory';
+import { intentDeclaration, intentName } from '@osier/contracts/catalogue';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import { type Kind, kinds } from '@osier/contracts/kinds';
 import { intentIdOf } from '@osier/contracts/envelope';
@@ -67,6 +68,8 @@ export interface PlatformOptions {
   readonly wrap?: (name: string, parts: { bus: Bus; store: Store }) => { bus: Bus; store: Store };
   /** Milliseconds before the first repeat of what failed. */
   readonly retryMs?: number;
+  /** Where the services put files that they remove again. Default: the system's folder for such. */
+  readonly folder?: string;
 }
 
 export async function startPlatform(services: readonly PlatformService[], options: PlatformOptions = {}): Promise<Platform> {
@@ -90,11 +93,11 @@ export async function startPlatform(services: readonly PlatformService[], option
     // As a supervisor does it.
     const restart = (): void => void setTimeout(() => void stop(name).then(() => start(name)), 1);
     if (!isWhole(await standingOf(store))) {
-      const waiting = await waitForRestore({ service: found.definition.name, ...parts, log, folder: tmpdir(), restart });
+      const waiting = await waitForRestore({ service: found.definition.name, ...parts, log, folder: options.folder ?? tmpdir(), restart });
       running.set(name, { stop: async () => (await waiting.stop(), own.close()) });
       return;
     }
-    const service = createService(found.definition, { ...parts, log, now: clock.now, newId, companion: found.companion, retryMs: options.retryMs ?? 10, restart });
+    const service = createService(found.definition, { ...parts, log, now: clock.now, newId, companion: found.companion, retryMs: options.retryMs ?? 10, folder: options.folder, restart });
     const giveUp = new AbortController();
     const serving = serve(service, parts.bus, log, giveUp.signal);
     running.set(name, {
@@ -183,12 +186,13 @@ async function all(bus: Bus, stream: string): Promise<Message[]> {
 /** What holds at the end of anything that may happen. */
 async function check(bus: Bus, stores: ReadonlyMap<string, Store>): Promise<void> {
   const wished = new Set((await all(bus, 'INTENTS')).map((message) => {
-    const scope = parseIntentSubject(message.subject);
-    return outcomeSubject(outcomeToken(scope?.domain ?? ''), outcomeToken(scope?.project ?? ''), intentIdOf(message.headers['ce-id'], message.sequence));
+    const intent = parseIntentSubject(message.subject);
+    const subject = outcomeSubject(outcomeToken(intent?.domain ?? ''), outcomeToken(intent?.project ?? ''), intentIdOf(message.headers['ce-id'], message.sequence));
+    return `${subject} of ${intent && intentDeclaration(intentName(intent))?.owner}`;
   }));
-  const concluded = (await all(bus, 'OUTCOMES')).map((message) => message.subject);
-  const twice = concluded.filter((subject, index) => concluded.indexOf(subject) !== index);
-  const missing = [...wished].filter((subject) => !concluded.includes(subject));
+  const concluded = (await all(bus, 'OUTCOMES')).map((message) => `${message.subject} of ${(decode(message.data) as Outcome).service}`);
+  const twice = concluded.filter((one, index) => concluded.indexOf(one) !== index);
+  const missing = [...wished].filter((one) => !concluded.includes(one));
   if (twice.length > 0 || missing.length > 0) throw new Error(`outcomes that are missing: ${missing.join(', ') || 'none'}; that came twice: ${twice.join(', ') || 'none'}`);
 
   const state = new Map((await all(bus, 'STATE')).map((message) => [message.subject, { body: decode(message.data) as AnyDocument, sequence: message.sequence }]));
