@@ -18,7 +18,7 @@ import { compareKernels } from './chaos/kernels.ts';
 import { killAtRandom, type Killing } from './chaos/killer.ts';
 import { type Outcome, replay, type Replayed } from './chaos/model.ts';
 import { knock, type Knocked } from './chaos/probes.ts';
-import { OutcomeWatch, outcomeSubjectOf, publish, type Sent } from './chaos/publishers.ts';
+import { concludedBy, conclusionOf, OutcomeWatch, publish, type Sent } from './chaos/publishers.ts';
 import { quiet } from './chaos/quiet.ts';
 import { type Random, seeded } from './chaos/random.ts';
 import { enter, everything, type Message } from './chaos/raw.ts';
@@ -35,7 +35,7 @@ const few = (lines: readonly string[]): string[] => (lines.length > 20 ? [...lin
 let lab: Lab;
 let kept: Kept;
 let services: NatsConnection;
-let sendings: Sending[];
+let [sendings, stolen]: [Sending[], Sending[]] = [[], []];
 let sent: Sent[];
 let killing: Killing;
 let knocked: ReadonlyMap<string, Knocked>;
@@ -43,12 +43,8 @@ let quietAfter: { ms: number; open: readonly string[] };
 let [intents, outcomes, changes, state]: [Message[], Message[], Message[], Message[]] = [[], [], [], []];
 let replayed: Replayed;
 
-const decidedBy = ({ subject }: Sending): string => ({ policy: 'policy', network: 'topology', endpoint: 'topology' })[subject.split('.')[5] ?? ''] ?? 'tenant';
-/** Another's id with a wish of one's own for the same service: of another service's decisions none knows. */
-function stealing(random: Random): Sending {
-  const owner = random.pick(sendings);
-  return { ...random.pick(sendings.filter((sending) => decidedBy(sending) === decidedBy(owner))), id: owner.id };
-}
+/** Another's id with a wish of one's own. */
+const stealing = (random: Random): Sending => ({ ...random.pick(sendings), id: random.pick(sendings).id });
 
 /** Ids are the publishers' own; now and then one takes another's, with a wish of its own. */
 function wishes(): Sending[] {
@@ -60,7 +56,7 @@ function wishes(): Sending[] {
 async function run(): Promise<void> {
   const random = seeded(seed);
   sendings = wishes();
-  const stolen = Array.from({ length: plan.intents / 100 }, () => stealing(random));
+  stolen = Array.from({ length: plan.intents / 100 }, () => stealing(random));
   const over = new AbortController();
   const stop = new AbortController();
   const watch = new OutcomeWatch();
@@ -91,7 +87,7 @@ async function run(): Promise<void> {
     keep(await everything(services, stream));
   }
   const bad = new Map([...sendings, ...stolen].map((s) => [`${s.subject}|${s.id}|${s.body}`, s.bad]));
-  replayed = replay(intents, new Map(outcomes.map((m) => [m.subject, JSON.parse(m.text) as Outcome])), { aside, bad: (m, id) => bad.get(`${m.subject}|${id}|${m.text}`) });
+  replayed = replay(intents, outcomes, { aside, bad: (m, id) => bad.get(`${m.subject}|${id}|${m.text}`) });
 }
 
 beforeAll(async () => {
@@ -117,24 +113,24 @@ describe('when everything is killed at random while 20 publishers go on', () => 
   });
 
   it('ends each intent in exactly one outcome: none is lost, none is twice', () => {
-    const bySubject = new Map<string, number>();
-    for (const { subject } of outcomes) bySubject.set(subject, (bySubject.get(subject) ?? 0) + 1);
-    const ours = [...new Set(sendings.map(outcomeSubjectOf))];
+    const counts = new Map<string, number>();
+    for (const conclusion of outcomes.map(concludedBy)) counts.set(conclusion, (counts.get(conclusion) ?? 0) + 1);
+    const ours = new Set([...sendings, ...stolen].map(conclusionOf));
     const sum = (field: keyof Sent): number => sent.reduce((total, one) => total + one[field], 0);
-    const decided = outcomes.filter((m) => ours.includes(m.subject)).map((m) => JSON.parse(m.text) as Outcome);
+    const decided = outcomes.filter((m) => ours.has(concludedBy(m))).map((m) => JSON.parse(m.text) as Outcome);
     const codes = new Map<string, number>();
     for (const o of decided) codes.set(o.problem?.code ?? 'accepted', (codes.get(o.problem?.code ?? 'accepted') ?? 0) + 1);
     console.log([
-      `intents ${ours.length}, outcomes of them ${decided.length}: ${[...codes].sort((a, b) => b[1] - a[1]).map(([code, n]) => `${code} ${n}`).join(', ')}`,
+      `intents ${ours.size}, ${ours.size - sendings.length} of them with an id that another service has decided under too; outcomes of them ${decided.length}: ${[...codes].sort((a, b) => b[1] - a[1]).map(([code, n]) => `${code} ${n}`).join(', ')}`,
       `published ${sum('published')} times, acknowledged ${sum('acknowledged')}, not acknowledged ${sum('failed')}, said again after the outcome ${sum('repeatedAfterwards')}; stored in INTENTS ${intents.length}, of them repeats ${replayed.repeats}`,
       `slowest from first try to outcome ${Math.max(...sent.map((one) => one.slowestMs))} ms`,
-      `lost ${ours.filter((subject) => !bySubject.has(subject)).length}, twice ${[...bySubject.values()].filter((n) => n > 1).length}`,
+      `lost ${[...ours].filter((one) => !counts.has(one)).length}, twice ${[...counts.values()].filter((n) => n > 1).length}`,
     ].join('\n'));
-    expect(few(ours.filter((subject) => !bySubject.has(subject)))).toEqual([]);
-    expect(few([...bySubject].filter(([, n]) => n !== 1).map(([subject, n]) => `${subject}: ${n}`))).toEqual([]);
-    const stored = new Set(intents.map((m) => ['osier.outcome', m.subject.split('.')[2], m.subject.split('.')[3], m.headers['ce-id'] ?? `seq-${m.sequence}`].join('.')));
-    expect(few([...stored].filter((subject) => !bySubject.has(subject)))).toEqual([]);
-    expect(few([...bySubject.keys()].filter((subject) => !stored.has(subject)))).toEqual([]);
+    expect(few([...ours].filter((one) => !counts.has(one)))).toEqual([]);
+    expect(few([...counts].filter(([, n]) => n !== 1).map(([one, n]) => `${one}: ${n}`))).toEqual([]);
+    const stored = new Set(intents.map((m) => conclusionOf({ subject: m.subject, id: m.headers['ce-id'] ?? `seq-${m.sequence}` })));
+    expect(few([...stored].filter((one) => !counts.has(one)))).toEqual([]);
+    expect(few([...counts.keys()].filter((one) => !stored.has(one)))).toEqual([]);
   });
 
   it('comes to rest by itself', () => expect(quietAfter.open).toEqual([]));

@@ -11,7 +11,7 @@ import { services as serviceNames } from '@osier/lab/record';
 import { headers as natsHeaders, type NatsConnection } from '@nats-io/transport-node';
 import { brokenHistories, compareModel, compareState, rowsOf, unfinished } from './chaos/databases.ts';
 import { type Outcome, replay } from './chaos/model.ts';
-import { OutcomeWatch, outcomeSubjectOf, publish, type Sent } from './chaos/publishers.ts';
+import { concludedBy, conclusionOf, OutcomeWatch, publish, type Sent } from './chaos/publishers.ts';
 import { seeded } from './chaos/random.ts';
 import { everything, type Message, streamInfo } from './chaos/raw.ts';
 import { credential, restless, type Sending, traffic } from './chaos/traffic.ts';
@@ -37,6 +37,8 @@ const acknowledged: Acknowledged[] = [];
 const sendings: Sending[] = [];
 let sent: Sent[] = [];
 let before: Record<'CHANGES' | 'STATE', string>;
+/** What goes on by itself, also where the faults could not all be inflicted. */
+const ending: (() => unknown)[] = [];
 let [intents, outcomes, changes, state]: [Message[], Message[], Message[], Message[]] = [[], [], [], []];
 
 const incarnation = (stream: string): Promise<string> => eventually(async () =>
@@ -123,6 +125,7 @@ async function run(): Promise<void> {
   const watches = witnesses.map(() => new OutcomeWatch());
   watches.forEach((watch, index) => watch.start(witnesses[index] as NatsConnection));
   const acceptances = cluster.names.map((name) => new Acceptance(name));
+  ending.push(...[...watches, ...acceptances].map((one) => () => one.stop()));
   const tenants = await Promise.all([0, 1, 2].flatMap((at) => Array.from({ length: plan.publishersEach + 1 }, async () => {
     const nats = await enterAt(cluster, at, await keys.credential(`acme/${credential}`));
     open.push(nats);
@@ -133,6 +136,7 @@ async function run(): Promise<void> {
   // They go on wishing until all has been inflicted; what is open then is said on until it is decided.
   const inflicted = new AbortController();
   const over = new AbortController();
+  ending.push(() => inflicted.abort(), () => over.abort());
   let [published, started] = [0, Date.now()];
   const publishing = publishers.map(async ({ at, nats }, n) => {
     const each: Sent[] = [];
@@ -168,7 +172,7 @@ const openWork = (): Promise<true> => eventually(async () => {
   const stored = new Set(intentsEnd.map(outcomeOf));
   return outcomesEnd.length >= stored.size && (await streamInfo(witnesses[0] as NatsConnection, 'STATE')).last_seq === (await streamInfo(witnesses[0] as NatsConnection, 'CHANGES')).last_seq ? true : undefined;
 }, 60_000);
-const outcomeOf = (m: Message): string => ['osier.outcome', m.subject.split('.')[2], m.subject.split('.')[3], m.headers['ce-id'] ?? `seq-${m.sequence}`].join('.');
+const outcomeOf = (m: Message): string => conclusionOf({ subject: m.subject, id: m.headers['ce-id'] ?? `seq-${m.sequence}` });
 
 beforeAll(async () => {
   cluster = await startNatsCluster({ dir, accounts: { trust: keys.trust } });
@@ -186,6 +190,7 @@ beforeAll(async () => {
   }
 }, 400_000);
 afterAll(async () => {
+  await Promise.all(ending.map((end) => end()));
   await Promise.all(open.map((one) => one.close()));
   await services?.stop();
   await cluster?.stop();
@@ -207,9 +212,9 @@ describe('when servers of a cluster are killed, cut off and restarted while publ
 
   it('each intent has exactly one outcome: none is lost, none is twice', () => {
     const counts = new Map<string, number>();
-    for (const { subject } of outcomes) counts.set(subject, (counts.get(subject) ?? 0) + 1);
+    for (const conclusion of outcomes.map(concludedBy)) counts.set(conclusion, (counts.get(conclusion) ?? 0) + 1);
     const stored = new Set(intents.map(outcomeOf));
-    const wished = sendings.filter(({ id }) => !id.startsWith('accept-') || acknowledged.some(({ sending }) => sending.id === id)).map(outcomeSubjectOf);
+    const wished = sendings.filter(({ id }) => !id.startsWith('accept-') || acknowledged.some(({ sending }) => sending.id === id)).map(conclusionOf);
     console.log(`${wished.length} intents to be decided, ${intents.length} messages in INTENTS, ${outcomes.length} outcomes; lost ${wished.filter((subject) => !counts.has(subject)).length}, twice ${[...counts.values()].filter((n) => n > 1).length}`);
     expect(few(wished.filter((subject) => !counts.has(subject)))).toEqual([]);
     expect(few([...counts].filter(([, n]) => n !== 1).map(([subject, n]) => `${subject}: ${n}`))).toEqual([]);
@@ -219,7 +224,7 @@ describe('when servers of a cluster are killed, cut off and restarted while publ
 
   it('decisions are those of the model in the order of INTENTS, and databases, STATE and histories agree', () => {
     const bad = new Map(sendings.map((s) => [`${s.subject}|${s.id}|${s.body}`, s.bad]));
-    const replayed = replay(intents, new Map(outcomes.map((m) => [m.subject, JSON.parse(m.text) as Outcome])), { aside, bad: (m, id) => bad.get(`${m.subject}|${id}|${m.text}`) });
+    const replayed = replay(intents, outcomes, { aside, bad: (m, id) => bad.get(`${m.subject}|${id}|${m.text}`) });
     const rows = rowsOf(services);
     console.log(`model: ${replayed.judged} decisions foretold, ${replayed.wrong.length} wrong; ${rows.length} entities, CHANGES ${changes.length}, STATE ${state.length}`);
     expect(few(replayed.wrong)).toEqual([]);

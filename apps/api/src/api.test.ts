@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Bus } from '@osier/bus/bus';
 import { memoryBroker, type MemoryBroker } from '@osier/bus/memory';
+import { intentDeclaration } from '@osier/contracts/catalogue';
 import { intentIdOf } from '@osier/contracts/envelope';
 import type { Outcome } from '@osier/contracts/outcome';
 import { outcomeSubject, parseIntentSubject, querySubject } from '@osier/contracts/subjects';
@@ -35,7 +36,7 @@ async function services(): Promise<void> {
           seen.add(intentId);
           const intent = `${subject.noun}.${subject.verb}`;
           decided.push(`${message.subject} ${new TextDecoder().decode(message.data)}`);
-          const outcome = { intentId, intent, credential: subject.credential, at: '2026-01-01T00:00:00Z', service: 'topology', digest: wishDigest(intent, subject, message.data), ...decide(intent, JSON.parse(new TextDecoder().decode(message.data)) as { name: string }) };
+          const outcome = { intentId, intent, credential: subject.credential, at: '2026-01-01T00:00:00Z', service: intentDeclaration(intent)?.owner, digest: wishDigest(intent, subject, message.data), ...decide(intent, JSON.parse(new TextDecoder().decode(message.data)) as { name: string }) };
           await bus.publish(outcomeSubject(subject.domain, subject.project, intentId), encode(outcome), { expectedLastSubjectSequence: 0 });
         }
         message.ack();

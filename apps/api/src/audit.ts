@@ -1,6 +1,6 @@
 import type { Message } from '@osier/bus/bus';
 import { type AuditEntry, auditResults, doorRecordSchema } from '@osier/contracts/audit';
-import { catalogue, intentName } from '@osier/contracts/catalogue';
+import { catalogue, intentDeclaration, intentName } from '@osier/contracts/catalogue';
 import { headers, intentIdOf } from '@osier/contracts/envelope';
 import { limits } from '@osier/contracts/limits';
 import { none } from '@osier/contracts/names';
@@ -56,7 +56,7 @@ async function intentEntry(context: ApiContext, message: Message): Promise<Audit
   const { domain, project, environment, credential } = subject;
   const intent = intentName(subject);
   const intentId = intentIdOf(message.headers[headers.id], message.sequence);
-  const outcome = await context.outcomes.find(outcomeToken(domain), outcomeToken(project), intentId);
+  const outcome = await context.outcomes.find({ domain: outcomeToken(domain), project: outcomeToken(project), intentId, service: intentDeclaration(intent)?.owner });
   return {
     at: new Date(message.storedAt).toISOString(), from: 'intents', sequence: message.sequence, credential, intent, domain, project, environment, intentId,
     ...nameIn(message.data), ...trace(message.headers[headers.traceparent]), ...became(outcome, intent, credential),

@@ -51,7 +51,7 @@ const outcome: ApiHandler = async (context, request) => {
   const timeoutMs = timeoutOf(request.query, 0);
   const found = timeoutMs > 0
     ? await context.outcomes.wait({ domain, project, intentId, timeoutMs, signal: request.signal, lookNow: true })
-    : await context.outcomes.find(domain, project, intentId);
+    : await context.outcomes.find({ domain, project, intentId });
   if (found === undefined) throw unknown();
   return { status: 200, body: found };
 };

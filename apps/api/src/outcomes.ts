@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message } from '@osier/bus/bus';
+import type { Service } from '@osier/contracts/kinds';
 import { type Outcome, outcomeSchema } from '@osier/contracts/outcome';
 import { outcomeSubject } from '@osier/contracts/subjects';
 import type { ApiBus } from './context.ts';
 
+/** `service`: whose outcome is meant, where several services have decided under one id; without it the last one. */
 export interface Outcomes {
-  find(domain: string, project: string, intentId: string): Promise<Outcome | undefined>;
+  find(o: { domain: string; project: string; intentId: string; service?: Service | undefined }): Promise<Outcome | undefined>;
   /** Listens at once; `undefined` when the time is over or `signal` aborts. `lookNow`: it may be there already. */
-  wait(o: { domain: string; project: string; intentId: string; timeoutMs: number; signal: AbortSignal; lookNow?: boolean }): Promise<Outcome | undefined>;
+  wait(o: { domain: string; project: string; intentId: string; service?: Service | undefined; timeoutMs: number; signal: AbortSignal; lookNow?: boolean }): Promise<Outcome | undefined>;
   stop(): void;
 }
 
+const isOf = (outcome: Outcome | undefined, service: Service | undefined): outcome is Outcome => outcome !== undefined && (service === undefined || outcome.service === service);
 const decode = (message: Message): Outcome | undefined => {
   try {
     return outcomeSchema.safeParse(JSON.parse(new TextDecoder().decode(message.data))).data;
@@ -36,7 +39,7 @@ export function followOutcomes(bus: ApiBus, log: (problem: unknown) => void, loo
           const waiting = waiters.get(message.subject);
           if (waiting === undefined) continue;
           const outcome = decode(message);
-          if (outcome) for (const resolve of waiting) resolve(outcome);
+          if (outcome) for (const tell of waiting) tell(outcome);
         }
       } catch (error) {
         if (!stopped.signal.aborted && !interrupted) log(error);
@@ -47,28 +50,37 @@ export function followOutcomes(bus: ApiBus, log: (problem: unknown) => void, loo
   };
   void follow();
 
-  const look = async (subject: string): Promise<Outcome | undefined> => {
+  const look = async (subject: string, service: Service | undefined): Promise<Outcome | undefined> => {
     const message = await bus.last('OUTCOMES', subject);
-    return message && decode(message);
+    const last = message && decode(message);
+    if (message === undefined || isOf(last, service)) return last;
+    for await (const earlier of bus.read({ stream: 'OUTCOMES', filters: [subject] })) {
+      const outcome = decode(earlier);
+      if (isOf(outcome, service)) return outcome;
+    }
+    return undefined;
   };
 
-  const wait: Outcomes['wait'] = async ({ domain, project, intentId, timeoutMs, signal, lookNow = false }) => {
+  const wait: Outcomes['wait'] = async ({ domain, project, intentId, service, timeoutMs, signal, lookNow = false }) => {
     const subject = outcomeSubject(domain, project, intentId);
     const done = new AbortController();
     const over = AbortSignal.any([done.signal, signal, stopped.signal, AbortSignal.timeout(Math.max(0, timeoutMs))]);
     return new Promise<Outcome | undefined>((resolve) => {
       const set = waiters.get(subject) ?? new Set();
+      const told = (outcome: Outcome): void => {
+        if (isOf(outcome, service)) finish(outcome);
+      };
       const finish = (outcome: Outcome | undefined): void => {
-        set.delete(finish);
+        set.delete(told);
         if (set.size === 0) waiters.delete(subject);
         done.abort();
         resolve(outcome);
       };
-      waiters.set(subject, set.add(finish));
+      waiters.set(subject, set.add(told));
       const looking = async (): Promise<void> => {
         if (!lookNow) await sleep(lookEveryMs, undefined, { signal: over }).catch(() => undefined);
         while (!over.aborted) {
-          const outcome = await look(subject).catch(() => undefined);
+          const outcome = await look(subject, service).catch(() => undefined);
           if (outcome) return finish(outcome);
           await sleep(lookEveryMs, undefined, { signal: over }).catch(() => undefined);
         }
@@ -79,7 +91,7 @@ export function followOutcomes(bus: ApiBus, log: (problem: unknown) => void, loo
   };
 
   return {
-    find: (domain, project, intentId) => look(outcomeSubject(domain, project, intentId)),
+    find: ({ domain, project, intentId, service }) => look(outcomeSubject(domain, project, intentId), service),
     wait,
     stop: () => stopped.abort(),
   };

@@ -94,7 +94,7 @@ export async function carryOut(context: ApiContext, request: ApiRequest, { id, g
   const signal = AbortSignal.any([request.signal, decided.signal]);
   const started = performance.now();
   const storing = Math.max(timeoutMs, leastToStoreMs);
-  const outcome = context.outcomes.wait({ domain: scope.domain, project: scope.project, intentId: id, timeoutMs: storing + timeoutMs, signal, lookNow: given });
+  const outcome = context.outcomes.wait({ domain: scope.domain, project: scope.project, intentId: id, service: intentDeclaration(intent)?.owner, timeoutMs: storing + timeoutMs, signal, lookNow: given });
   try {
     await store(context, subject, data, headers, { withinMs: storing, signal: request.signal, id });
     await stored?.();

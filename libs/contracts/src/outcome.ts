@@ -3,7 +3,8 @@ import { idSchema, timeSchema } from './names.ts';
 import { problemSchema } from './problem.ts';
 
 /**
- * Every stored intent ends in exactly one of these, on `osier.outcome.<domain>.<project>.<intentId>`.
+ * Every stored intent ends in exactly one of these, on `osier.outcome.<domain>.<project>.<intentId>`. An id that wishes of two services have used has one of each
+ * service there: `service` and `digest` tell whose it is.
  * As in all that Osier's own programs say to each other, a field that a reader does not know is left aside: the next version may have added it.
  */
 const base = { intentId: z.string(), intent: z.string().meta({ description: 'such as network.apply' }), credential: z.string(), at: timeSchema, service: z.string(),

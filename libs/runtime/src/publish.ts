@@ -103,14 +103,34 @@ export function completeOutcome(outcome: Outcome, revisions: ReadonlyMap<string,
   };
 }
 
-/** Expecting none to be there makes it exactly one, for as long as OUTCOMES keeps them. */
+function isOutcomeOf(service: Service, data: Uint8Array): boolean {
+  try {
+    return (JSON.parse(new TextDecoder().decode(data)) as Partial<Outcome>).service === service;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Expecting none to be there makes it exactly one, for as long as OUTCOMES keeps them. Where another service has decided another wish under the same id, its
+ * outcome stands on the same subject, and this one comes after it: one of each service.
+ */
 export async function publishOutcome(bus: Bus, service: Service, item: Extract<Outgoing, { type: 'outcome' }>, revisions: ReadonlyMap<string, number>): Promise<void> {
   const { scope, traceparent } = item.open;
   const outcome = completeOutcome(item.open.outcome, revisions);
   const headersOf = envelope(service, outcome.intentId, `io.osier.outcome.${outcome.result}`, outcome.at, traceparent);
-  try {
-    await bus.publish(outcomeSubject(outcomeToken(scope.domain), outcomeToken(scope.project), outcome.intentId), encode(outcome), { headers: headersOf, expectedLastSubjectSequence: 0 });
-  } catch (error) {
-    if (!(error instanceof WrongLastSequence)) throw error;
+  const subject = outcomeSubject(outcomeToken(scope.domain), outcomeToken(scope.project), outcome.intentId);
+  let expected = 0;
+  for (let attempt = 0; attempt < contention; attempt++) {
+    try {
+      return void (await bus.publish(subject, encode(outcome), { headers: headersOf, expectedLastSubjectSequence: expected }));
+    } catch (error) {
+      if (!(error instanceof WrongLastSequence)) throw error;
+      for await (const { data, sequence } of bus.read({ stream: 'OUTCOMES', filters: [subject] })) {
+        if (isOutcomeOf(service, data)) return;
+        expected = sequence;
+      }
+    }
   }
+  throw new Error(`${subject} gets more outcomes than there are services`);
 }

@@ -186,6 +186,38 @@ describe('a relay', () => {
   });
 });
 
+describe('given an id that another service has decided another wish under', () => {
+  const decided = async (store: Store, service: 'ipam' | 'topology'): Promise<void> =>
+    store.transaction(async (unit) => void (await unit.conclude({ scope, outcome: { ...outcome('same'), service }, about: [] })));
+  const lives = (bus: Bus, service: 'ipam' | 'topology', store: Store) => ({ bus, store, around: { ...around, service } });
+
+  it('says what became of this one too, once, however often either is killed before it has recorded that', async () => {
+    const bus = memoryBroker().connect('test');
+    await bus.ensureStreams();
+    const stores = { topology: memoryStore(), ipam: memoryStore() };
+    for (const service of ['topology', 'ipam'] as const) await decided(stores[service], service);
+    const forgetful = (store: Store): Store => ({ ...store, published: () => Promise.reject(new Error('killed')) });
+    for (const service of ['topology', 'ipam', 'topology', 'ipam'] as const) {
+      await expect(relayOnce(lives(bus, service, forgetful(stores[service])))).rejects.toThrow('killed');
+    }
+    for (const service of ['ipam', 'topology'] as const) await relayOnce(lives(bus, service, stores[service]));
+    expect((await published(bus, 'OUTCOMES')).map((m) => [m.subject, m.body['service']])).toEqual([
+      ['osier.outcome.acme.shop.same', 'topology'], ['osier.outcome.acme.shop.same', 'ipam'],
+    ]);
+  });
+
+  it('goes on where what stands there is no outcome at all', async () => {
+    const bus = memoryBroker().connect('test');
+    await bus.ensureStreams();
+    await bus.publish('osier.outcome.acme.shop.same', new TextEncoder().encode('{'));
+    const store = memoryStore();
+    await decided(store, 'ipam');
+    await relayOnce(lives(bus, 'ipam', store));
+    const last = await bus.last('OUTCOMES', 'osier.outcome.acme.shop.same');
+    expect(JSON.parse(new TextDecoder().decode(last?.data))).toMatchObject({ service: 'ipam', intentId: 'same' });
+  });
+});
+
 describe('given a stream that has lost what was published to it, and counts on', () => {
   it('publishes nothing on top of it, and remembers what is missing for the guard to look for', async () => {
     const [broker, store] = [memoryBroker(), memoryStore()];

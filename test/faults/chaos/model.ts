@@ -1,4 +1,5 @@
-// What the intents should have left, worked out by other means than Osier's: from INTENTS in its order, first of each id, with the outcomes' word on what was accepted.
+// What the intents should have left, worked out by other means than Osier's: from INTENTS in its order, first of each id in a service, with the outcomes' word on what was accepted.
+import { concludedBy, conclusionOf } from './publishers.ts';
 import type { Message } from './raw.ts';
 
 export interface Outcome {
@@ -40,7 +41,8 @@ const overlap = (a: string, b: string): boolean => {
 export interface ModelOptions { readonly aside: ReadonlySet<string>; readonly bad: (message: Message, id: string) => string | undefined }
 export interface Replayed { readonly entities: ReadonlyMap<string, Entity>; readonly wrong: readonly string[]; readonly intents: number; readonly judged: number; readonly repeats: number }
 
-export function replay(intents: readonly Message[], outcomes: ReadonlyMap<string, Outcome>, o: ModelOptions): Replayed {
+export function replay(intents: readonly Message[], outcomes: readonly Message[], o: ModelOptions): Replayed {
+  const concluded = new Map(outcomes.map((message) => [concludedBy(message), JSON.parse(message.text) as Outcome]));
   const entities = new Map<string, Entity>();
   const seen = new Set<string>();
   const wrong: string[] = [];
@@ -49,13 +51,13 @@ export function replay(intents: readonly Message[], outcomes: ReadonlyMap<string
     const [, , domain = '', project = '', environment = '', noun = '', verb = ''] = message.subject.split('.');
     if (noun === 'lease') continue;
     const id = message.headers['ce-id'] ?? `seq-${message.sequence}`;
-    const subject = `osier.outcome.${domain}.${project}.${id}`;
-    if (seen.has(subject)) {
+    const conclusion = conclusionOf({ subject: message.subject, id });
+    if (seen.has(conclusion)) {
       repeats += 1;
       continue;
     }
-    seen.add(subject);
-    const outcome = outcomes.get(subject);
+    seen.add(conclusion);
+    const outcome = concluded.get(conclusion);
     if (outcome === undefined) continue;
     const found = outcome.result === 'accepted' ? 'accepted' : (outcome.problem?.code ?? '');
     const bad = o.bad(message, id);

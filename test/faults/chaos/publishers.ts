@@ -1,12 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { headers as natsHeaders, type NatsConnection } from '@nats-io/transport-node';
 import type { Random } from './random.ts';
-import { messageAt, streamInfo } from './raw.ts';
+import { type Message, messageAt, streamInfo } from './raw.ts';
 import type { Sending } from './traffic.ts';
+
+/** Which service decides, by the noun of an intent's subject. */
+const decidedBy = (subject: string): string => ({ policy: 'policy', network: 'topology', endpoint: 'topology', lease: 'ipam' })[subject.split('.')[5] ?? ''] ?? 'tenant';
+
+/** What has to be there once and once only. An id is one wish's within a service: used in two services, it has an outcome of each, on one subject. */
+export function conclusionOf({ subject, id }: Pick<Sending, 'subject' | 'id'>): string {
+  const [, , domain, project] = subject.split('.');
+  return `osier.outcome.${domain}.${project}.${id} of ${decidedBy(subject)}`;
+}
+export const concludedBy = ({ subject, text }: Pick<Message, 'subject' | 'text'>): string => `${subject} of ${(JSON.parse(text) as { service?: string }).service}`;
 
 /** Every outcome in its order, read one message after another: however often the server dies, none is left out and none read twice. */
 export class OutcomeWatch {
-  readonly bySubject = new Map<string, string[]>();
+  readonly concluded = new Set<string>();
   #next = 1;
   #over = false;
   #done: Promise<void> = Promise.resolve();
@@ -19,7 +29,7 @@ export class OutcomeWatch {
           if (last < this.#next) await sleep(30);
           for (; this.#next <= last; this.#next++) {
             const message = await messageAt(nats, 'OUTCOMES', this.#next);
-            if (message !== undefined) this.bySubject.set(message.subject, [...(this.bySubject.get(message.subject) ?? []), message.text]);
+            if (message !== undefined) this.concluded.add(concludedBy(message));
           }
         } catch {
           await sleep(100);
@@ -31,12 +41,6 @@ export class OutcomeWatch {
     this.#over = true;
     await this.#done;
   }
-}
-
-/** Where the outcome of an intent will be. */
-export function outcomeSubjectOf({ subject, id }: Sending): string {
-  const [, , domain, project] = subject.split('.');
-  return `osier.outcome.${domain}.${project}.${id}`;
 }
 
 export interface Sent { published: number; acknowledged: number; failed: number; repeatedAfterwards: number; slowestMs: number }
@@ -66,12 +70,12 @@ export async function publish(o: {
     }
   };
   const settle = async (sending: Sending): Promise<void> => {
-    const subject = outcomeSubjectOf(sending);
+    const wanted = conclusionOf(sending);
     const started = Date.now();
-    while (!o.outcomes.bySubject.has(subject)) {
+    while (!o.outcomes.concluded.has(wanted)) {
       if (o.stop.aborted) return;
       await say(sending);
-      for (const until = Date.now() + 2_000; !o.outcomes.bySubject.has(subject) && Date.now() < until; ) await sleep(40);
+      for (const until = Date.now() + 2_000; !o.outcomes.concluded.has(wanted) && Date.now() < until; ) await sleep(40);
     }
     sent.slowestMs = Math.max(sent.slowestMs, Date.now() - started);
     if (!o.random.chance(0.05)) return;
