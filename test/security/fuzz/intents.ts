@@ -2,7 +2,7 @@
 // usage: intents.ts [--seed N] [--inputs N] [--weak]   its last line is a Report as JSON
 //   --weak: every fiftieth outcome is lost on its way, which must be found
 import { type Bus, BusRefused, type Message, NotStored } from '@osier/bus/bus';
-import { catalogue } from '@osier/contracts/catalogue';
+import { catalogue, intentDeclaration, intentName } from '@osier/contracts/catalogue';
 import { intentIdOf } from '@osier/contracts/envelope';
 import { outcomeSchema } from '@osier/contracts/outcome';
 import { parseIntentSubject } from '@osier/contracts/subjects';
@@ -82,7 +82,7 @@ async function read(stream: string): Promise<Message[]> {
   return found;
 }
 
-/** Every stored intent has one outcome, under its own name, that says what a person needs. */
+/** Every stored intent has one outcome, under its own name and of the service that owns it, that says what a person needs. */
 async function judge(): Promise<void> {
   const outcomes = new Map<string, Message[]>();
   for (const message of await read('OUTCOMES')) {
@@ -92,7 +92,7 @@ async function judge(): Promise<void> {
       continue;
     }
     const [, , domain, project] = message.subject.split('.');
-    const key = JSON.stringify([domain, project, parsed.data.intentId]);
+    const key = JSON.stringify([domain, project, parsed.data.intentId, parsed.data.service]);
     outcomes.set(key, [...(outcomes.get(key) ?? []), message]);
     const whole = new TextDecoder().decode(message.data);
     if (leaks(whole)) watch.found('an outcome tells of the inside', whole);
@@ -109,7 +109,7 @@ async function judge(): Promise<void> {
     const at = parseIntentSubject(message.subject);
     if (at === undefined) watch.found('stored, and no intent', message.subject);
     else {
-      const key = JSON.stringify([name(at.domain), name(at.project), intentIdOf(message.headers['ce-id'], message.sequence)]);
+      const key = JSON.stringify([name(at.domain), name(at.project), intentIdOf(message.headers['ce-id'], message.sequence), intentDeclaration(intentName(at))?.owner]);
       expected.add(key);
       const count = outcomes.get(key)?.length ?? 0;
       if (count !== 1) watch.found(`${count} outcomes`, shown(message));
