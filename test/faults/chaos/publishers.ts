@@ -5,7 +5,7 @@ import { type Message, messageAt, streamInfo } from './raw.ts';
 import type { Sending } from './traffic.ts';
 
 /** Which service decides, by the noun of an intent's subject. */
-const decidedBy = (subject: string): string => ({ policy: 'policy', network: 'topology', endpoint: 'topology', lease: 'ipam' })[subject.split('.')[5] ?? ''] ?? 'tenant';
+const decidedBy = (subject: string): string => ({ policy: 'policy', network: 'topology', endpoint: 'topology', node: 'topology', lease: 'ipam' })[subject.split('.')[5] ?? ''] ?? 'tenant';
 
 /** What has to be there once and once only. An id is one wish's within a service: used in two services, it has an outcome of each, on one subject. */
 export function conclusionOf({ subject, id }: Pick<Sending, 'subject' | 'id'>): string {
