@@ -21,8 +21,11 @@ export interface NatsCluster {
 }
 
 type Addresses = { readonly name: string; readonly client: number; readonly route: number };
-/** A port that answers nothing: the way to a server that the others hear of from each other, and that must not be a way around the links. */
-const nowhere = '127.0.0.1:1';
+/**
+ * A port that answers nothing: the way to a server that the others hear of from each other, and that must not be a way around the links. Each has one of its own: of two
+ * with the same, a server takes one for the other now and then, and never again hears of it.
+ */
+const nowhere = (index: number): string => `127.0.0.1:${1 + index}`;
 
 /** Three nats-servers as parts of this process, each with a link to each of the others that can be interrupted. Returns when each accepts connections; who leads is elected later. */
 export async function startNatsCluster(o: { dir: string; accounts: Pick<ServerInput, 'trust' | 'limits'>; binary?: string }): Promise<NatsCluster> {
@@ -37,7 +40,7 @@ export async function startNatsCluster(o: { dir: string; accounts: Pick<ServerIn
     const routes = all.filter((other) => other !== one).map((other) => `127.0.0.1:${links.get(`${one.name} ${other.name}`)?.port}`);
     const config = natsConfiguration({
       ...o.accounts, listen: `127.0.0.1:${one.client}`, storeDir: join(dir, 'js'), serverName: one.name,
-      cluster: { ...secret, listen: `127.0.0.1:${one.route}`, advertise: nowhere, routes },
+      cluster: { ...secret, listen: `127.0.0.1:${one.route}`, advertise: nowhere(all.indexOf(one)), routes },
     });
     return startNatsServer({ dir, config, ...(o.binary === undefined ? {} : { binary: o.binary }) });
   };
