@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { digest } from '../../test/policies.ts';
+import { digest, random } from '../../test/policies.ts';
 import { here, roadOf } from '../../test/roads.ts';
+import { plainAttest } from '../../test/plain-attest.ts';
+import { type Attestation, attest, createAttestor, type Touched } from './attest.ts';
 import { createDesired } from './desired.ts';
 import { createNumbering, type Numbering } from './numbering.ts';
 import { plan, type Step } from './plan.ts';
@@ -55,5 +57,58 @@ describe('tables kept up to date', () => {
     let flips = 0;
     for (let seed = 1; seed <= 60; seed++) flips += take(seed, 1 + (seed % 4));
     expect(flips).toBeGreaterThan(500);
+  });
+});
+
+/** A row that nobody wrote, one that somebody took, or one with another value. */
+function tampered(tables: Tables, next: (below: number) => number): Tables {
+  const name = tableNames[next(tableNames.length)] as TableName;
+  const rows = [...(tables[name] as ReadonlyMap<string, Rows[TableName]>)];
+  const [key, row] = rows[next(Math.max(1, rows.length))] ?? [];
+  if (key === undefined || row === undefined) return tables;
+  const other = new Map<string, unknown>(rows);
+  const fields = Object.keys(row).filter((field) => !keyOf[name]({ ...row, [field]: 'other' } as never).includes('other'));
+  const field = fields[next(fields.length)] ?? '';
+  const value = (row as unknown as Record<string, unknown>)[field];
+  const another = Array.isArray(value) ? [value[0], 1 + next(6)] : typeof value === 'number' ? 1 + next(6) : field === 'digest' ? digest('other') : 'other';
+  if (field === '' || next(3) === 0) other.delete(key);
+  else other.set(key, { ...row, [field]: another });
+  return { ...tables, [name]: other };
+}
+function touchedBetween(before: Tables, now: Tables): Touched {
+  const of = (name: TableName): Set<string> => {
+    const [a, b] = [before[name] as ReadonlyMap<string, unknown>, now[name] as ReadonlyMap<string, unknown>];
+    return new Set([...a.keys(), ...b.keys()].filter((key) => JSON.stringify(a.get(key)) !== JSON.stringify(b.get(key))));
+  };
+  return Object.fromEntries(tableNames.map((name) => [name, of(name)])) as unknown as Touched;
+}
+const plainly = ({ differences, ...rest }: Attestation): unknown => ({ ...rest, differences: [...differences].sort() });
+
+describe('an attestation that follows changes', () => {
+  it('says after every change what one over everything says, also where the kernel was tampered with', () => {
+    let wrong = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      const next = random(seed);
+      const told = createDesired(here, digest);
+      const attestor = createAttestor(digest);
+      let last: { tables: Tables; clean: boolean } | undefined;
+      let [kernel, highest]: [Tables, typeof nothingGiven] = [emptyTables, nothingGiven];
+      roadOf(seed, 60).forEach((one, step) => {
+        told.tell(one);
+        const { program, changed } = told.settle();
+        const devices = devicesOf(program);
+        const full = number(program, devices, kernel, highest);
+        kernel = run(kernel, plan(full.tables, kernel, 0).steps);
+        highest = full.highest;
+        const tables = next(3) === 0 ? tampered(kernel, next) : kernel;
+        const expected = plainly(plainAttest(program, devices, tables, digest));
+        const found = last?.clean ? attestor.follow(program, devices, tables, changed, touchedBetween(last.tables, tables)) : attestor.attest(program, devices, tables);
+        expect({ seed, step, ...(plainly(found) as object) }).toEqual({ seed, step, ...(expected as object) });
+        expect(plainly(attest(program, devices, tables, digest))).toEqual(expected);
+        last = { tables, clean: found.differences.length === 0 };
+        if (!last.clean) wrong++;
+      });
+    }
+    expect(wrong).toBeGreaterThan(200);
   });
 });
