@@ -6,7 +6,7 @@ import { fakeKernel } from '@osier/dataplane/fake';
 import { readBackFake } from '@osier/dataplane/fake/witness';
 import { silent } from '@osier/telemetry/log';
 import { startAgent } from '../../../apps/node-agent/src/agent.ts';
-import { observed } from '../../../apps/node-agent/src/kernel/witness.ts';
+import { createObserver } from '../../../apps/node-agent/src/kernel/witness.ts';
 
 export interface AgentsOrders { readonly url: string; readonly nodes: readonly { readonly name: string; readonly jwt: string; readonly seed: string }[]; readonly readyFile: string; readonly quiet?: boolean }
 
@@ -19,9 +19,10 @@ let ready = 0;
 for (const { name, ...login } of nodes) {
   const bus = await connectBus({ url, ...login, name });
   const kernel = fakeKernel();
+  const observe = createObserver();
   await startAgent({
     node: name, bus, kernel, log: silent, now: Date.now, newId: () => v7(), every,
-    witness: { look: () => observed(readBackFake(kernel)), inside: () => [], connections: () => 0 },
+    witness: { look: () => observe(readBackFake(kernel)), lookAtTables: () => observe.tables(readBackFake(kernel)), inside: () => [], connections: () => 0 },
     devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
     onReady: () => {
       if (++ready === nodes.length) writeFileSync(readyFile, '');

@@ -1,13 +1,13 @@
 // A process of its own for each: what it takes to compile a world from nothing, and how many identities labels make. The answer is a line of JSON.
-import { createHash } from 'node:crypto';
-import { compileEnvironment } from '@osier/domain/policy/environment';
+import { hash } from 'node:crypto';
+import { createCompiler } from '@osier/domain/policy/incremental';
 import type { Policy } from '@osier/domain/policy/model';
 import { random, type Size, world } from './world.ts';
 
 export interface Compiled { readonly ms: number; readonly rss: number; readonly identities: number; readonly programs: number; readonly entries: number }
 export interface Labelled { readonly ms: number; readonly rss: number; readonly identities: number; readonly signatures: number }
 
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string): string => hash('sha256', text, 'hex');
 const environment = 'acme/shop/staging';
 const megabytes = (): number => process.resourceUsage().maxRSS / 1024;
 const policyOf = (n: number, { name, spec }: { name: string; spec: Policy['spec'] }): Policy => ({ id: `id-${n}`, path: `${environment}/${name}`, spec });
@@ -18,9 +18,12 @@ function compile(size: Size): Compiled {
   const given = policies.map((one, n) => policyOf(n, one));
   const tags = endpoints.map((e) => e.spec.tags);
   const began = performance.now();
-  const compiled = compileEnvironment(environment, given, tags, tags, sha256);
-  const identities = new Set(tags.map((t) => compiled.identityOf(t).digest));
-  const programs = new Set(tags.map((t) => compiled.programOf(t)));
+  const compiler = createCompiler(environment, sha256);
+  tags.forEach((t, n) => compiler.putParty(`e${n}`, t, true));
+  for (const policy of given) compiler.putPolicy(policy);
+  compiler.settle();
+  const identities = new Set(tags.map((_, n) => compiler.identityOf(`e${n}`).digest));
+  const programs = new Set(tags.map((_, n) => compiler.programOf(`e${n}`)));
   const ms = performance.now() - began;
   return { ms, rss: megabytes(), identities: identities.size, programs: programs.size, entries: [...programs].reduce((sum, p) => sum + p.entries.length, 0) };
 }
@@ -33,8 +36,11 @@ function label(o: { endpoints: number; labels: number; rules: number }): Labelle
   const tags = Array.from({ length: o.endpoints }, () => Object.fromEntries(Array.from({ length: o.labels }, (_, n) => [`label-${n}`, `v${next(4)}`])));
   const policies = rules.map((two, n) => policyOf(n, { name: `p-${n}`, spec: { appliesTo: {}, priority: 1000, ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags: Object.fromEntries(two.map(({ key, value }) => [key, value])) } }] }] } }));
   const began = performance.now();
-  const compiled = compileEnvironment(environment, policies, tags.slice(0, 1), tags, sha256);
-  const identities = new Set(tags.map((t) => compiled.identityOf(t).digest)).size;
+  const compiler = createCompiler(environment, sha256);
+  tags.forEach((t, n) => compiler.putParty(`e${n}`, t, n === 0));
+  for (const policy of policies) compiler.putPolicy(policy);
+  compiler.settle();
+  const identities = new Set(tags.map((_, n) => compiler.identityOf(`e${n}`).digest)).size;
   const ms = performance.now() - began;
   const conditions = policies.map((p) => Object.entries(p.spec.ingress?.[0]?.from?.[0]?.endpoints.matchTags ?? {}));
   const distinct = new Map(conditions.map((these) => [JSON.stringify([...these].sort()), these]));

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { devicesOf } from './devices.ts';
-import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen } from './dump.ts';
+import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen, TablesDump } from './dump.ts';
 import type { Row, Value } from './layout.ts';
 import { type Pair, PinnedMap } from './maps.ts';
 import { WitnessError } from './syscall.ts';
@@ -20,6 +20,7 @@ export type {
   PolicySeen,
   ProgramSeen,
   RuleSeen,
+  TablesDump,
 } from './dump.ts';
 export { type InsideSeen, lookInside } from './inside.ts';
 export { WitnessError } from './syscall.ts';
@@ -43,13 +44,20 @@ export function readBack(where: Where): NodeDump {
     revisions,
     vxlanIfindex: number(config, 'vxlan_ifindex'),
     underlay: bytes(config, 'underlay'),
+    ...readBackTables(where),
+    ...devicesOf(where.netnsPath, DEVICE_PREFIX),
+  };
+}
+
+/** The tables alone. Throws as `readBack` does. */
+export function readBackTables(where: Where): TablesDump {
+  return {
     endpoints: rows(where, 'endpoints', endpoint),
     addresses: rows(where, 'addresses', address),
     policy: rows(where, 'policy', policy),
     rules: rows(where, 'rules', rule),
     identities: rows(where, 'identities', digest),
     policies: rows(where, 'policies', digest),
-    ...devicesOf(where.netnsPath, DEVICE_PREFIX),
   };
 }
 

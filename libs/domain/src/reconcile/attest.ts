@@ -115,7 +115,7 @@ export function createAttestor(digest: Digest): Attestor {
         const ifindex = devices.get(e.id);
         if (ifindex !== undefined) about.attached.set(e.id, `${ifindex}`);
       }
-      const expected = new Map(program.endpoints.flatMap((e) => (devices.has(e.id) ? [[`${devices.get(e.id)}`, e] as const] : [])));
+      const expected = new Map(program.endpoints.flatMap((e): [string, LocalEndpoint][] => (devices.has(e.id) ? [[`${devices.get(e.id)}`, e]] : [])));
       for (const ifindex of union(observed.endpoints.keys(), expected.keys())) lookAtEndpoint(ifindex, expected.get(ifindex), now);
       return result(observed);
     },

@@ -173,16 +173,20 @@ export function createDesired(node: string, digest: Digest): Desired {
         }
       }
       const told = [...pending.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-      return { program: { tunnelEndpoint: tunnels.get(node), endpoints: places.locals(), places: places.all, programs, pending: told }, changed: { places: changed.places, endpoints: changed.endpoints, programs: changedPrograms } };
+      return { program: { tunnelEndpoint: tunnels.get(node), endpoints: places.locals(), places: places.all, programs, pending: told }, changed: { places: changed.places, endpoints: changed.endpoints, programs: changedPrograms, left: changed.left } };
     },
   };
 }
 
 /** All that a view holds, at once. */
 export function desired(view: View, node: string, digest: Digest): NodeProgram {
+  return desiredOf(view, node, digest).settle().program;
+}
+/** Told of everything that the view holds so far. */
+export function desiredOf(view: View, node: string, digest: Digest): Desired {
   const made = createDesired(node, digest);
   for (const kind of ['node', 'network', 'endpoint', 'policy'] as const) for (const document of view.list(kind)) made.tell(document as AnyDocument);
-  return made.settle().program;
+  return made;
 }
 
 const byId = <D extends { readonly id: string }>(documents: ReadonlyMap<string, D>): D[] => [...documents.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

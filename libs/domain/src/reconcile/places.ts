@@ -13,7 +13,7 @@ export interface Places {
   ofId(id: string): Place | undefined;
   put(id: string, placed: Placed | undefined): void;
   /** What is other than at the last call. `conflicts`: who has to be looked at again, because an address has more than one who claims it, or had. `programs`: digests that nobody runs any more. */
-  settle(): { readonly places: ReadonlySet<string>; readonly endpoints: ReadonlySet<string>; readonly conflicts: ReadonlySet<string>; readonly programs: ReadonlySet<string> };
+  settle(): { readonly places: ReadonlySet<string>; readonly endpoints: ReadonlySet<string>; readonly conflicts: ReadonlySet<string>; readonly programs: ReadonlySet<string>; readonly left: readonly Place[] };
 }
 
 export function createPlaces(): Places {
@@ -36,11 +36,12 @@ export function createPlaces(): Places {
   };
   const count = (digest: string, by: 1 | -1): void => void runs.set(digest, (runs.get(digest) ?? 0) + by);
 
-  function settleOne(key: string, changed: { places: Set<string>; endpoints: Set<string> }, ended: Set<string>): void {
+  function settleOne(key: string, changed: { places: Set<string>; endpoints: Set<string>; left: Place[] }, ended: Set<string>): void {
     const winner = placed.get(claims.get(key)?.[0] ?? '');
     const before = all.get(key);
     if (winner?.place === before) return;
     changed.places.add(key);
+    if (before && before.id !== winner?.place.id) changed.left.push(before);
     if (winner) all.set(key, winner.place);
     else all.delete(key);
     for (const id of new Set([before?.id, winner?.place.id])) {
@@ -81,7 +82,7 @@ export function createPlaces(): Places {
       touched.add(key);
     },
     settle() {
-      const changed = { places: new Set<string>(), endpoints: new Set<string>() };
+      const changed = { places: new Set<string>(), endpoints: new Set<string>(), left: new Array<Place>() };
       const ended = new Set<string>();
       for (const key of touched) settleOne(key, changed, ended);
       touched.clear();

@@ -74,7 +74,7 @@ const columns = (now: 0 | 1, current: number, next: number): Column => (now === 
 const missing = <R>(from: ReadonlyMap<string, R>, than: ReadonlyMap<string, R>): R[] => [...from].filter(([key]) => !than.has(key)).map(([, row]) => row);
 
 /** Rows are flat but for their two columns, and rows of one table have the same fields. */
-function same(a: object, b: object): boolean {
+export function same(a: object, b: object): boolean {
   const other = b as Record<string, unknown>;
   for (const [field, x] of Object.entries(a)) {
     const y = other[field];
