@@ -53,7 +53,6 @@ interface Following<T extends TableName> { readonly table: ReadonlyMap<string, R
 function follow<T extends TableName>(name: T): Following<T> {
   interface Entry { readonly key: string; readonly row: Rows[T]; look: number }
   const bySeen = new Map<Seen<T>, Entry>();
-  const byKey = new Map<string, Entry>();
   const table = new Map<string, Rows[T]>();
   let looks = 0;
   return {
@@ -68,20 +67,18 @@ function follow<T extends TableName>(name: T): Following<T> {
           continue;
         }
         const row = rowOf[name](one);
-        const entry: Entry = { key: keyOf[name](row), row, look: looks };
-        const before = table.get(entry.key);
-        bySeen.set(one, entry);
-        byKey.set(entry.key, entry);
-        if (before !== undefined && same(before, row)) continue;
-        table.set(entry.key, row);
-        touched.add(entry.key);
+        const key = keyOf[name](row);
+        const before = table.get(key);
+        bySeen.set(one, { key, row, look: looks });
+        table.set(key, row);
+        if (before === undefined || !same(before, row)) touched.add(key);
       }
       if (bySeen.size === seen.length) return touched;
       for (const [one, entry] of bySeen) {
         if (entry.look === looks) continue;
         bySeen.delete(one);
-        if (byKey.get(entry.key) !== entry) continue;
-        byKey.delete(entry.key);
+        // Another has come in its place.
+        if (table.get(entry.key) !== entry.row) continue;
         table.delete(entry.key);
         touched.add(entry.key);
       }

@@ -75,7 +75,8 @@ class FakeTable<K, V> implements Target<K, V> {
   readonly #key: Codec<K>;
   readonly #value: Codec<V>;
   readonly #enter: (call: 'list' | 'put' | 'remove') => void;
-  readonly #seen = new WeakMap<[Uint8Array, Uint8Array], [K, V]>();
+  /** By the row's own key. */
+  readonly #seen = new Map<string, { readonly row: [Uint8Array, Uint8Array]; readonly decoded: [K, V] }>();
 
   constructor(name: TableName, key: Codec<K>, value: Codec<V>, capacity: number, memory: FakeMemory, enter: (call: 'list' | 'put' | 'remove') => void) {
     this.name = name;
@@ -89,16 +90,16 @@ class FakeTable<K, V> implements Target<K, V> {
 
   list(): [K, V][] {
     this.#enter('list');
-    return Array.from(this.#rows.values(), (row) => this.#decoded(row));
+    return Array.from(this.#rows, ([key, row]) => this.#decoded(key, row));
   }
 
   /** A row is never written to, but replaced: what it says is worked out once, and is the same object until then. */
-  #decoded(row: [Uint8Array, Uint8Array]): [K, V] {
-    const known = this.#seen.get(row);
-    if (known) return known;
-    const made: [K, V] = [decodeOne(this.#key, row[0]), decodeOne(this.#value, row[1])];
-    this.#seen.set(row, made);
-    return made;
+  #decoded(key: string, row: [Uint8Array, Uint8Array]): [K, V] {
+    const known = this.#seen.get(key);
+    if (known?.row === row) return known.decoded;
+    const decoded: [K, V] = [decodeOne(this.#key, row[0]), decodeOne(this.#value, row[1])];
+    this.#seen.set(key, { row, decoded });
+    return decoded;
   }
 
   put(entries: readonly (readonly [K, V])[]): void {
@@ -115,12 +116,16 @@ class FakeTable<K, V> implements Target<K, V> {
 
   remove(keys: readonly K[]): void {
     this.#enter('remove');
-    for (const key of keys) this.#rows.delete(hex(encodeChecked(this.#key, key, this.name)));
+    for (const key of keys) {
+      const at = hex(encodeChecked(this.#key, key, this.name));
+      this.#rows.delete(at);
+      this.#seen.delete(at);
+    }
   }
 }
 
 function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
 export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemory } = {}): FakeKernel {

@@ -2,7 +2,7 @@ import { type RuleInfo, ruleKey } from '../policy/model.ts';
 import type { Program } from '../policy/compile.ts';
 import type { Changed, LocalEndpoint, NodeProgram } from './program.ts';
 import {
-  addressRow, endpointRow, type Highest, keyOf, type MeaningRow, number, type Numbered, policyRow, type Rows, ruleRow, type TableName, tableNames, type Tables,
+  addressRow, endpointRow, type Highest, keyOf, type MeaningRow, number, type Numbered, policyRow, type PolicyRow, type Rows, ruleRow, type TableName, tableNames, type Tables,
 } from './tables.ts';
 
 /**
@@ -21,6 +21,9 @@ export interface Followed { readonly desired: Tables; readonly former: Tables; r
 const most = 0xffff_ffff;
 type Mutable = { [T in TableName]: Map<string, Rows[T]> };
 const noRows = (): Mutable => ({ addresses: new Map(), endpoints: new Map(), policy: new Map(), rules: new Map(), identities: new Map(), policies: new Map() });
+
+/** A program with its rows: nobody changes them, they come and go with it. */
+interface Kept { readonly program: Program; readonly peers: ReadonlySet<string>; readonly rows: readonly (readonly [string, PolicyRow])[] }
 
 /** Numbers of meanings that are in use, and how often. */
 class Used {
@@ -55,20 +58,26 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
   for (const { number: n, digest } of tables.identities.values()) identities.numbers.set(digest, n);
   for (const { number: n, digest } of tables.policies.values()) policies.numbers.set(digest, n);
   for (const row of tables.rules.values()) rules.numbers.set(ruleKey(row), row.number);
-  const programs = new Map<string, Program>();
+  const programs = new Map<string, Kept>();
   /** Identity of each address that has a row. */
   const placed = new Map<string, string>();
   /** Key of its row, and its program, by endpoint. */
   const attached = new Map<string, { readonly key: string; readonly program: string }>();
 
-  const each = (p: Program, what: 'use' | 'release'): void => {
-    for (const e of p.entries) if (e.peer !== undefined) identities[what](e.peer);
-    for (const key of p.rules.keys()) rules[what](key);
+  const each = ({ peers, program: { rules: those } }: Kept, what: 'use' | 'release'): void => {
+    for (const peer of peers) identities[what](peer);
+    for (const key of those.keys()) rules[what](key);
   };
+  const keep = (p: Program): Kept => ({ program: p, peers: new Set(p.entries.flatMap((e) => e.peer ?? [])), rows: [] });
+  const rowsFor = (p: Program): Kept['rows'] => p.entries.map((e) => {
+    const row = policyRow(e, policies.of(p.digest), e.peer === undefined ? 0 : identities.of(e.peer), rules.of(e.rule));
+    return [keyOf.policy(row), row];
+  });
   for (const [digest, p] of program.programs) {
-    programs.set(digest, p);
+    const kept = keep(p);
+    programs.set(digest, { ...kept, rows: rowsFor(p) });
     policies.use(digest);
-    each(p, 'use');
+    each(kept, 'use');
   }
   for (const [key, place] of program.places) {
     if (place.tunnel === undefined && !devices.has(place.id)) continue;
@@ -81,7 +90,7 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
   }
 
   function follow(now: NodeProgram, there: ReadonlyMap<string, number>, changed: Changed): Followed | undefined {
-    const before = noRows();
+    const [before, desired] = [noRows(), noRows()];
     const touched = (name: TableName, key: string): void => {
       if (all[name].has(key)) return;
       all[name].add(key);
@@ -98,7 +107,10 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       touched(name, key);
       tables[name].delete(key);
     };
-    const pairs = [...changed.programs].map((digest) => ({ digest, was: programs.get(digest), is: now.programs.get(digest) }));
+    const pairs = [...changed.programs].map((digest) => {
+      const is = now.programs.get(digest);
+      return { digest, was: programs.get(digest), is: is && keep(is) };
+    });
     const local = (id: string): LocalEndpoint | undefined => (there.has(id) ? byId.get(id) : undefined);
     const byId = new Map(changed.endpoints.size === 0 ? [] : now.endpoints.map((e) => [e.id, e]));
     const placesNow = [...changed.places].map((key) => {
@@ -117,8 +129,10 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
         each(was, 'release');
       }
       meanings.policies.add(digest);
-      for (const p of [was, is]) for (const key of p?.rules.keys() ?? []) meanings.rules.add(key);
-      for (const p of [was, is]) for (const e of p?.entries ?? []) if (e.peer !== undefined) meanings.identities.add(e.peer);
+      for (const p of [was, is]) {
+        for (const key of p?.program.rules.keys() ?? []) meanings.rules.add(key);
+        for (const peer of p?.peers ?? []) meanings.identities.add(peer);
+      }
     }
     for (const { was, place } of placesNow) {
       if (place) identities.use(place.identity);
@@ -136,16 +150,27 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
 
     const newRules = new Map<number, RuleInfo>();
     for (const { digest, was, is } of pairs) {
-      if (was && !is) for (const e of was.entries) remove('policy', keyOf.policy(policyRow(e, policies.of(digest), e.peer === undefined ? 0 : identities.of(e.peer), 0)));
-      if (is && !was) for (const e of is.entries) put('policy', policyRow(e, policies.of(digest), e.peer === undefined ? 0 : identities.of(e.peer), rules.of(e.rule)));
-      if (is) {
-        programs.set(digest, is);
-        for (const [key, info] of is.rules) {
-          put('rules', ruleRow(rules.of(key), info));
-          newRules.set(rules.of(key), info);
-          ruleNumbers.set(rules.of(key), info);
+      if (was && !is) {
+        programs.delete(digest);
+        for (const [key, row] of was.rows) {
+          before.policy.set(key, row);
+          tables.policy.delete(key);
         }
-      } else programs.delete(digest);
+      }
+      if (!is) continue;
+      const rows = was?.rows ?? rowsFor(is.program);
+      programs.set(digest, { ...is, rows });
+      if (!was) for (const [key, row] of rows) {
+        desired.policy.set(key, row);
+        tables.policy.set(key, row);
+      }
+      for (const [key, info] of is.program.rules) {
+        const n = rules.of(key);
+        if (ruleNumbers.get(n) === info) continue;
+        put('rules', ruleRow(n, info));
+        newRules.set(n, info);
+        ruleNumbers.set(n, info);
+      }
     }
     for (const { key, place } of placesNow) {
       if (place) {
@@ -185,7 +210,6 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       rules.drop(key);
     }
 
-    const desired = noRows();
     for (const name of tableNames) for (const key of all[name]) {
       const row = tables[name].get(key);
       if (row !== undefined) (desired[name] as Map<string, unknown>).set(key, row);
