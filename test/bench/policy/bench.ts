@@ -117,6 +117,7 @@ function facts(plan: Plan, processes: number, { small, large, labelled, ten, man
   return [
     `${plan.ten.nodes} nodes, ${plan.ten.networks} networks of ${plan.ten.perNetwork} endpoints spread over all of them, ${plan.ten.policies} policies; the services with SQLite, agents with kernels in memory, ${processes} processes for all agents; ${plan.rounds} changes each.`,
     `Intent to outcome, p50: ${median(decided).toFixed(1)} ms. The agents began in ${(ten.startMs / 1000).toFixed(1)} s, and hold ${ten.agentsMb.toFixed(0)} MB together.`,
+    `Processor milliseconds of a rule added to the tag of 1 in 100, by program: ${Object.entries(ten.series.few.cpu).map(([name, seconds]) => `${name} ${(seconds * 1_000).toFixed(0)}`).join(', ')}.`,
     `Compiled, every endpoint as if on one node: ${made(small)}; the larger: ${made(large)}. Labels: ${labelled.identities} identities in ${labelled.ms.toFixed(0)} ms.`,
     `${plan.many.nodes} agents in ${processes} processes, each network on ${plan.many.nodesPerNetwork ?? plan.many.nodes} nodes, ${plan.many.policies} policies, ${plan.manyRounds} changes: they began in ${(many.startMs / 1000).toFixed(0)} s, and hold ${many.megabytes.toFixed(0)} MB together.`,
   ];

@@ -12,7 +12,8 @@ import { type Wisher, wisher } from './wisher.ts';
 
 /** Milliseconds from the publication of the intent. */
 export interface Change { readonly decided: number; readonly medianNode: number; readonly lastNode: number }
-export interface Series { readonly changes: readonly Change[]; readonly cpuPerAgent: number }
+/** Seconds of processor time for one change: of one agent, and of each program. */
+export interface Series { readonly changes: readonly Change[]; readonly cpuPerAgent: number; readonly cpu: Readonly<Record<string, number>> }
 export type SeriesName = 'few' | 'some' | 'every' | 'label' | 'tag';
 export interface TenNodes { readonly series: Readonly<Record<SeriesName, Series>>; readonly seedingMs: number; readonly startMs: number; readonly agentsMb: number }
 
@@ -42,20 +43,21 @@ async function one(place: Place, noun: 'endpoint' | 'policy', thing: Thing<'endp
   return { decided: decidedAt - sentAt, medianNode: median(times), lastNode: Math.max(...times) };
 }
 
-const agentsCpu = (home: Installation): number => Object.entries(home.cpu()).filter(([name]) => name.startsWith('agents-')).reduce((sum, [, seconds]) => sum + seconds, 0);
+const ofAgents = (each: Readonly<Record<string, number>>): number => Object.entries(each).filter(([name]) => name.startsWith('agents-')).reduce((sum, [, value]) => sum + value, 0);
 
 /** `turn` says what the n-th change is, and whether it counts; the first few never do. */
 async function series(place: Place, rounds: number, turn: (n: number) => { noun: 'endpoint' | 'policy'; thing: Thing<'endpoint'> | Thing<'policy'>; counts: boolean }): Promise<Series> {
   const changes: Change[] = [];
-  let before = 0;
+  let before: Readonly<Record<string, number>> = {};
   let n = 0;
   for (; changes.length < rounds; n++) {
-    if (n === warm) before = agentsCpu(place.home);
+    if (n === warm) before = place.home.cpu();
     const { noun, thing, counts } = turn(n);
     const change = await one(place, noun, thing);
     if (counts && n >= warm) changes.push(change);
   }
-  return { changes, cpuPerAgent: (agentsCpu(place.home) - before) / (n - warm) / place.agents };
+  const cpu = Object.fromEntries(Object.entries(place.home.cpu()).map(([name, seconds]) => [name, (seconds - (before[name] ?? 0)) / (n - warm)]));
+  return { changes, cpuPerAgent: ofAgents(cpu) / place.agents, cpu };
 }
 
 const rules = (tag: keyof typeof wide) => (n: number) => ({ noun: 'policy' as const, thing: ruled(tag, 1 + (n % growth)), counts: n % growth !== 0 });
@@ -104,7 +106,7 @@ export async function tenNodes(o: { size: Size; rounds: number; processes: numbe
     const endpoint = made.endpoints.find((e) => e.spec.tags['pci'] === undefined) as Thing<'endpoint'>;
     await measure('tag', tagging(endpoint, 'pci'));
     await measure('label', tagging(endpoint, 'colour'));
-    const agentsMb = Object.entries(home.memory()).filter(([name]) => name.startsWith('agents-')).reduce((sum, [, mb]) => sum + mb, 0);
+    const agentsMb = ofAgents(home.memory());
     await wishes.close();
     await receipts.close();
     return { series: Object.fromEntries(found) as Record<SeriesName, Series>, seedingMs: populated - began, startMs, agentsMb };
