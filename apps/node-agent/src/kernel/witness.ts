@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { countConnections, type InsideSeen, lookInside, type NodeDump, readBack, readBackTables, type TablesDump, type Where, WitnessError } from '@osier/dataplane/witness';
+import { countConnections, type InsideSeen, lookInside, type NodeDump, readBack, readBackTables, type Remembered, type TablesDump, type Where, WitnessError } from '@osier/dataplane/witness';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import type { LocalEndpoint } from '@osier/domain/reconcile/program';
 import type { Touched } from '@osier/domain/reconcile/attest';
@@ -13,9 +13,10 @@ import type { Observed, Witness } from './observed.ts';
  */
 export function witnessOf(where: Where, netnsDir: string): Witness {
   const observe = createObserver();
+  const remembered: Remembered = new Map();
   return {
-    look: () => observe(readBack(where)),
-    lookAtTables: () => observe.tables(readBackTables(where)),
+    look: () => observe(readBack(where, remembered)),
+    lookAtTables: () => observe.tables(readBackTables(where, remembered)),
     inside(endpoint) {
       try {
         return faultsInside(endpoint, lookInside(join(netnsDir, endpoint.containerId), endpoint.interface));

@@ -33,8 +33,11 @@ export interface Where {
 const SCHEMA = 'v1';
 const DEVICE_PREFIX = 'osr';
 
+/** What was read before, by table: an entry that still has the same bytes is then the same object. Belongs to one node. */
+export type Remembered = Map<string, ReadonlyMap<string, unknown>>;
+
 /** Everything that decides about packets on a node. Throws WitnessError if it cannot be read: never a partial dump. */
-export function readBack(where: Where): NodeDump {
+export function readBack(where: Where, remembered: Remembered = new Map()): NodeDump {
   const config = read(where, 'config', (map) => map.at(0));
   const revisions = read(where, 'revisions', (map): [bigint, bigint] => [big(map.at(0), 'value'), big(map.at(1), 'value')]);
   const epoch = number(config, 'epoch');
@@ -44,20 +47,25 @@ export function readBack(where: Where): NodeDump {
     revisions,
     vxlanIfindex: number(config, 'vxlan_ifindex'),
     underlay: bytes(config, 'underlay'),
-    ...readBackTables(where),
+    ...readBackTables(where, remembered),
     ...devicesOf(where.netnsPath, DEVICE_PREFIX),
   };
 }
 
 /** The tables alone. Throws as `readBack` does. */
-export function readBackTables(where: Where): TablesDump {
+export function readBackTables(where: Where, remembered: Remembered = new Map()): TablesDump {
+  const rows = <T>(name: string, convert: (pair: Pair) => T): T[] => {
+    const found = read(where, name, (map) => map.converted(convert, (remembered.get(name) ?? new Map()) as ReadonlyMap<string, T>));
+    remembered.set(name, found);
+    return [...found.values()];
+  };
   return {
-    endpoints: rows(where, 'endpoints', endpoint),
-    addresses: rows(where, 'addresses', address),
-    policy: rows(where, 'policy', policy),
-    rules: rows(where, 'rules', rule),
-    identities: rows(where, 'identities', digest),
-    policies: rows(where, 'policies', digest),
+    endpoints: rows('endpoints', endpoint),
+    addresses: rows('addresses', address),
+    policy: rows('policy', policy),
+    rules: rows('rules', rule),
+    identities: rows('identities', digest),
+    policies: rows('policies', digest),
   };
 }
 
@@ -76,10 +84,6 @@ function read<T>(where: Where, name: string, act: (map: PinnedMap) => T): T {
   } finally {
     map.close();
   }
-}
-
-function rows<T>(where: Where, name: string, convert: (pair: Pair) => T): T[] {
-  return read(where, name, (map) => Array.from(map.all(), convert));
 }
 
 function endpoint({ key, value }: Pair): EndpointSeen {

@@ -25,8 +25,11 @@ const undo = (change: Change, before: There): Change =>
   change.kind === 'policy' ? { ...change, to: before.policies.get(change.id) } : { ...change, to: before.parties.get(change.id) };
 
 function apply(compiler: Compiler, change: Change): void {
-  if (change.kind === 'policy') change.to === undefined ? compiler.deletePolicy(change.id) : compiler.putPolicy(change.to);
-  else change.to === undefined ? compiler.deleteParty(change.id) : compiler.putParty(change.id, change.to.tags, change.to.local);
+  if (change.kind === 'policy') {
+    if (change.to === undefined) compiler.deletePolicy(change.id);
+    else compiler.putPolicy(change.to);
+  } else if (change.to === undefined) compiler.deleteParty(change.id);
+  else compiler.putParty(change.id, change.to.tags, change.to.local);
 }
 
 /** Changes of a few policies and endpoints, so that they meet: most steps change what another has just made. */
