@@ -127,15 +127,21 @@ export function createAttestor(digest: Digest): Attestor {
       // What means something else now, or nothing any more, is looked for wherever it may be used.
       const otherRules = new Set<number>();
       for (const key of touched.rules) if (becomes(about.rules, key, observed.rules.get(key), ruleKey)) otherRules.add(Number(key));
-      const otherIdentities = new Set<number>();
-      for (const key of touched.identities) if (becomes(about.identities, key, observed.identities.get(key), (row) => row.digest)) otherIdentities.add(Number(key));
+      const [otherIdentities, lostIdentities] = [new Set<number>(), new Set<number>()];
+      for (const key of touched.identities) {
+        const was = about.identities.has(key);
+        if (!becomes(about.identities, key, observed.identities.get(key), (row) => row.digest)) continue;
+        otherIdentities.add(Number(key));
+        if (was) lostIdentities.add(Number(key));
+      }
       if (otherRules.size + otherIdentities.size > 0) for (const row of observed.policy.values()) if (otherRules.has(row.rule) || otherIdentities.has(row.peer)) numbers.add(row.policy);
       for (const key of touched.policies) numbers.add(Number(key));
       for (const row of observed.policies.values()) if (changed.programs.has(row.digest)) numbers.add(row.number);
       const otherPrograms = readPrograms(numbers, program, observed);
 
       const addresses = union(touched.addresses, changed.places);
-      if (otherIdentities.size > 0) for (const [key, row] of observed.addresses) if (row.identity.some((n) => otherIdentities.has(n))) addresses.add(key);
+      // An address with a number that meant nothing would have been wrong before.
+      if (lostIdentities.size > 0) for (const [key, { identity: [a, b] }] of observed.addresses) if (lostIdentities.has(a) || lostIdentities.has(b)) addresses.add(key);
       for (const key of addresses) lookAtAddress(key, now);
 
       const endpoints = new Set(touched.endpoints);
