@@ -69,6 +69,12 @@ describe('a report', () => {
     expect(written).toMatchObject({ bench: 'bus', quick: true, machine: { cores: 2 } });
     expect(written).toMatchObject({ targets: [{ name: 'ratio', value: 0.4, target: 0.5, better: 'higher' }, { name: 'p99, ms', value: 9.876, target: 15, better: 'lower' }] });
   });
+  it('holds no target with what was measured at another scale, and says what is not there yet', () => {
+    const smaller: Report = { ...report, figures: [{ name: 'p99', unit: 'ms', value: 1, target: { value: 15, better: 'lower', not: 'asked for are 1000 nodes' } }], notBuilt: ['address groups'] };
+    const lines = table(smaller).split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(lines.slice(3, 5)).toEqual([['p99, ms', '1.00', '≤ 15.0', 'MISSED'], ['address groups', 'not built']]);
+    expect(JSON.parse(asJson(smaller, { bench: 'policy', quick: true, version: '1', at: 'now', machine: {} }))).toMatchObject({ targets: [{ not: 'asked for are 1000 nodes' }], notBuilt: ['address groups'] });
+  });
   it('holds a target at its very value', () => {
     expect([held(0.5, { value: 0.5, better: 'higher' }), held(0.49, { value: 0.5, better: 'higher' }), held(15, { value: 15, better: 'lower' }), held(15.1, { value: 15, better: 'lower' })]).toEqual([true, false, true, false]);
   });

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 /** Every bench that there is to be; one is measured when `test/bench/NAME/bench.ts` is there. */
 export const promised: Readonly<Record<string, string>> = {
   bus: 'intents through the bus and a service, beside raw JetStream',
-  policy: 'policies: compiling and updating them',
+  policy: 'from a change of the rules to the receipts of the nodes, and compiling worlds',
   ipam: 'addresses: reserving and releasing them',
   dataplane: 'packets through the programs in the kernel',
   attach: 'from the intent of an endpoint to its first packet',

@@ -1,5 +1,10 @@
 /** What a bench says: figures, each with what it is measured against in the same run, and the target that it is held to. */
-export interface Target { readonly value: number; readonly better: 'lower' | 'higher' }
+export interface Target {
+  readonly value: number;
+  readonly better: 'lower' | 'higher';
+  /** Why the figure cannot hold it, whatever it is: measured at a smaller scale than asked for. */
+  readonly not?: string;
+}
 export interface Figure {
   readonly name: string;
   readonly unit: string;
@@ -17,6 +22,8 @@ export interface Report {
   /** Heads of the columns of `value` and `beside`. */
   readonly columns: readonly [string, string];
   readonly figures: readonly Figure[];
+  /** What is to be measured and is not there yet. */
+  readonly notBuilt?: readonly string[];
   /** What else a reader has to know: sizes, repetitions, what ran. */
   readonly facts: readonly string[];
 }
@@ -24,7 +31,7 @@ export interface Run { readonly quick: boolean; say(line: string): void }
 /** What `test/bench/NAME/bench.ts` exports as `bench`. Throws where nothing could be measured; a missed target is no failure. */
 export type Bench = (run: Run) => Promise<Report>;
 
-export const held = (value: number, target: Target): boolean => (target.better === 'higher' ? value >= target.value : value <= target.value);
+export const held = (value: number, target: Target): boolean => target.not === undefined && (target.better === 'higher' ? value >= target.value : value <= target.value);
 
 /** Three digits that count, and never an exponent. */
 export function figure(value: number): string {
@@ -48,10 +55,12 @@ function cells({ name, unit, value, beside, ratio = beside === undefined ? undef
   ];
 }
 
+const unbuilt = (name: string): Cell[] => [name, 'not built', '', '', '', '', ''].map((text) => ({ text }));
+
 /** The table for people. */
 export function table(report: Report, paint: Paint = plain): string {
   const head = ['', ...report.columns, 'ratio', 'spread', 'target', ''].map((text): Cell => ({ text, paint: paint.bold }));
-  const rows = [head, ...report.figures.map((one) => cells(one, paint))];
+  const rows = [head, ...report.figures.map((one) => cells(one, paint)), ...(report.notBuilt ?? []).map(unbuilt)];
   const widths = head.map((_, column) => Math.max(...rows.map((row) => (row[column] as Cell).text.length)));
   const line = (row: readonly Cell[]): string => row.map(({ text, paint: colour }, column) => {
     const padded = column === 0 || column === row.length - 1 ? text.padEnd(widths[column] as number) : text.padStart(widths[column] as number);
@@ -64,6 +73,6 @@ export interface Circumstances { readonly bench: string; readonly quick: boolean
 
 /** The same for programs. `targets` has what is held to something, and nothing else. */
 export function asJson(report: Report, circumstances: Circumstances): string {
-  const targets = report.figures.flatMap(({ name, unit, value, target }) => (target === undefined ? [] : [{ name: unit === '' ? name : `${name}, ${unit}`, value, target: target.value, better: target.better }]));
-  return `${JSON.stringify({ ...circumstances, targets, figures: report.figures, facts: report.facts }, null, 2)}\n`;
+  const targets = report.figures.flatMap(({ name, unit, value, target }) => (target === undefined ? [] : [{ name: unit === '' ? name : `${name}, ${unit}`, value, target: target.value, better: target.better, ...(target.not === undefined ? {} : { not: target.not }) }]));
+  return `${JSON.stringify({ ...circumstances, targets, figures: report.figures, ...(report.notBuilt === undefined ? {} : { notBuilt: report.notBuilt }), facts: report.facts }, null, 2)}\n`;
 }

@@ -5,13 +5,15 @@ import type { AnyDocument, Document } from '@osier/contracts/document';
 import { barrierSubject, documentSubject, observationSubject } from '@osier/contracts/subjects';
 import { type FlowBatch, type Observation, type Receipt, receiptSchema } from '@osier/contracts/telemetry';
 import { type FakeKernel, fakeKernel, FakeMemory } from '@osier/dataplane/fake';
+import { readBackFake } from '@osier/dataplane/fake/witness';
 import { KernelError } from '@osier/dataplane/kernel';
 import type { Limits } from '@osier/dataplane/kernel';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { silent } from '@osier/telemetry/log';
 import { type Agent, startAgent } from '../src/agent.ts';
 import { hostNameOf } from '../src/kernel/devices.ts';
-import { hexText, readTables } from '../src/kernel/records.ts';
+import { hexText } from '../src/kernel/records.ts';
+import { createObserver } from '../src/kernel/witness.ts';
 
 /** For tests: topology's side of the conversation with one agent over any bus; and a whole world in memory, with a kernel that outlives the agent. */
 const bytes = (body: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(body));
@@ -150,6 +152,7 @@ export class World extends Topology {
   async startAgent(sizes: Partial<Limits> = {}): Promise<void> {
     const kernel = fakeKernel({ memory: this.memory, sizes });
     this.kernel = kernel;
+    const observe = createObserver();
     const prepareVeth = kernel.links.prepareVeth.bind(kernel.links);
     kernel.links.prepareVeth = (o) => {
       if (this.missingNamespaces.has(o.netnsPath.split('/').at(-1) ?? '')) throw new KernelError('namespace-missing', 'there is no such network namespace', o.netnsPath, 'Create the namespace first.');
@@ -160,7 +163,8 @@ export class World extends Topology {
       node, kernel, bus: this.broker.connect('agent'), log: silent, now: Date.now, newId: () => crypto.randomUUID(), every: quick,
       devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
       witness: {
-        look: () => (this.looks.push(0), { tables: readTables(kernel), faults: [] }),
+        look: () => (this.looks.push(0), { ...observe(readBackFake(kernel)), faults: [] }),
+        lookAtTables: () => (this.looks.push(0), observe.tables(readBackFake(kernel))),
         inside: (e) => {
           this.looks.push((this.looks.pop() ?? 0) + 1);
           return [this.damage.get(e.containerId) ?? []].flat();

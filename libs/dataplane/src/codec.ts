@@ -36,10 +36,20 @@ export function checkUint64(value: bigint, field: string): bigint {
   return value;
 }
 
+/** Records are small and many: each in memory of its own would cost more than what is in it. What is given out is never given again. */
+const slabSize = 1 << 16;
+let slab = new DataView(new ArrayBuffer(slabSize));
+let used = 0;
+
 export function encodeOne<T>(codec: Codec<T>, value: T): Uint8Array {
-  const bytes = new Uint8Array(codec.size);
-  codec.encode(new DataView(bytes.buffer), 0, value);
-  return bytes;
+  if (used + codec.size > slabSize) {
+    slab = new DataView(new ArrayBuffer(Math.max(slabSize, codec.size)));
+    used = 0;
+  }
+  const at = used;
+  used += codec.size;
+  codec.encode(slab, at, value);
+  return new Uint8Array(slab.buffer, at, codec.size);
 }
 
 export function decodeOne<T>(codec: Codec<T>, bytes: Uint8Array): T {

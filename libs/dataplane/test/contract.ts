@@ -61,6 +61,16 @@ export function kernelContract(name: string, start: () => Subject): void {
       });
     });
 
+    it('is read back as the same object where it is as it was, and as another where it is not', () => {
+      kernel.addresses.put([8, 9].map((last) => [{ rd: 7, address: ip(last) }, ADDRESS] as const));
+      const at = (last: number) => subject.readBack().addresses.find((one) => one.address.at(-1) === last);
+      const [eighth, ninth] = [at(8), at(9)];
+      kernel.addresses.put([[{ rd: 7, address: ip(9) }, { ...ADDRESS, network: 2 }]]);
+      expect([at(8) === eighth, at(9) === ninth, at(9)?.network]).toEqual([true, false, 2]);
+      kernel.addresses.remove([8, 9].map((last) => ({ rd: 7, address: ip(last) })));
+      expect([at(8), at(9)]).toEqual([undefined, undefined]);
+    });
+
     it('puts and removes the same twice without complaint', () => {
       kernel.endpoints.put([[6, ENDPOINT], [6, { ...ENDPOINT, rd: 8 }]]);
       expect(new Map(kernel.endpoints.list()).get(6)?.rd).toBe(8);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ensureBpffs, openKernel } from '../src/kernel/open.ts';
-import { readBack } from '../src/witness/witness.ts';
+import { readBack, type Remembered } from '../src/witness/witness.ts';
 import { kernelContract } from './contract.ts';
 
 const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
@@ -17,9 +17,10 @@ kernelContract('the real kernel', () => {
   for (const name of names) run('ip', 'netns', 'add', name);
   ensureBpffs(pinDir);
   const where = { pinDir, netnsPath: `/run/netns/${names[0]}` };
+  const remembered: Remembered = new Map();
   return {
     open: () => openKernel({ ...where, sizes: { rules: 4, addresses: 64, policy: 64, conntrack: 64 } }),
-    readBack: () => readBack(where),
+    readBack: () => readBack(where, remembered),
     netnsPath: `/run/netns/${names[1]}`,
     close() {
       for (const name of names) run('ip', 'netns', 'del', name);

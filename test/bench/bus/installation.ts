@@ -27,11 +27,16 @@ export interface Installation {
   /** As a service: for what goes before and is looked at afterwards. */
   readonly bus: Bus;
   login(name: ServiceName): Promise<UserLogin & { readonly url: string }>;
+  /** As whoever may wish anything in the domain of the bench. */
+  tenant(): Promise<UserLogin>;
+  node(name: string): Promise<UserLogin>;
   /** Starts a program of this repository and returns when it has written its ready file. */
-  start(name: string, file: string, o: { env?: Readonly<Record<string, string>>; args?: readonly string[]; readyFile: string }): Promise<void>;
+  start(name: string, file: string, o: { env?: Readonly<Record<string, string>>; args?: readonly string[]; readyFile: string; patienceMs?: number }): Promise<void>;
   publisher(): Promise<Publisher>;
   /** Seconds of processor time that each program has used so far. */
   cpu(): Record<string, number>;
+  /** Megabytes of memory that each holds now. */
+  memory(): Record<string, number>;
   close(): Promise<void>;
 }
 export interface Publisher { tell(order: Order): Promise<Extract<Answer, { ms: number }>> }
@@ -54,11 +59,13 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-export async function installation(): Promise<Installation> {
+const residentMegabytes = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+
+export async function installation(o: { nodes?: readonly string[] } = {}): Promise<Installation> {
   const dir = mkdtempSync(join(tmpdir(), 'osier-bench-'));
   const remove = (): void => rmSync(dir, { recursive: true, force: true });
   process.once('exit', remove);
-  const keys = await newInstallation({ credentials: [{ domain, project: '_', name: credential, role: 'admin' }] });
+  const keys = await newInstallation({ credentials: [{ domain, project: '_', name: credential, role: 'admin' }], nodes: o.nodes ?? [] });
   const config = natsConfiguration({ listen: `127.0.0.1:${await freePort()}`, storeDir: join(dir, 'jetstream'), trust: keys.trust });
   const server = await startNatsServer({ config, dir: join(dir, 'nats') });
   const children = new Map<string, ChildProcess>();
@@ -66,16 +73,18 @@ export async function installation(): Promise<Installation> {
   await bus.ensureStreams();
   const login = async (name: ServiceName) => ({ url: server.url, ...(await keys.service(name)) });
 
+  const ofEach = (measure: (pid: number) => number): Record<string, number> =>
+    Object.fromEntries([['nats-server', server.pid] as const, ...[...children].map(([name, { pid }]) => [name, pid] as const)].map(([name, pid]) => [name, measure(pid ?? 0)]));
   return {
-    url: server.url, dir, bus, login,
-    start: async (name, file, { env = {}, args = [], readyFile }) => {
+    url: server.url, dir, bus, login, tenant: () => keys.credential(`${domain}/${credential}`), node: (name) => keys.node(name),
+    start: async (name, file, { env = {}, args = [], readyFile, patienceMs = patience.ready }) => {
       const logFile = join(dir, `${name}.log`);
       const log = openSync(logFile, 'a');
       const [program = node, ...rest] = [...endsWithUs, node, join(root, file), ...args];
       const child = spawn(program, rest, { cwd: root, stdio: ['ignore', log, log], env: { ...process.env, NODE_COMPILE_CACHE: join(root, '.cache/compile'), ...env } });
       closeSync(log);
       children.set(name, child);
-      for (const until = Date.now() + patience.ready; !existsSync(readyFile); await sleep(20)) {
+      for (const until = Date.now() + patienceMs; !existsSync(readyFile); await sleep(20)) {
         if (alive(child) && Date.now() < until) continue;
         throw new Error(`${name} did not start: ${readFileSync(logFile, 'utf8').trim().split('\n').slice(-5).join('\n')}`);
       }
@@ -87,7 +96,8 @@ export async function installation(): Promise<Installation> {
       await publisher.tell({ do: 'enter', url: server.url, ...(await keys.credential(`${domain}/${credential}`)) });
       return publisher;
     },
-    cpu: () => Object.fromEntries([['nats-server', server.pid] as const, ...[...children].map(([name, { pid }]) => [name, pid] as const)].map(([name, pid]) => [name, cpuSeconds(pid ?? 0)])),
+    cpu: () => ofEach(cpuSeconds),
+    memory: () => ofEach(residentMegabytes),
     close: async () => {
       await bus.close();
       for (const child of [...children.values()].reverse()) await end(child);

@@ -16,7 +16,7 @@ const maxAckPending = 1_000;
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 /** An intent of those who run the platform, and its outcome. */
-async function wish(bus: Bus, subject: string, name: string, spec: unknown): Promise<void> {
+export async function wish(bus: Bus, subject: string, name: string, spec: unknown): Promise<void> {
   const id = randomUUID();
   const [, , domain, project] = subject.split('.');
   await bus.publish(subject, encode({ name, spec }), { headers: { [headers.id]: id } });

@@ -87,7 +87,7 @@ export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log
     learn(enforced) {
       // What was seen in the former world is told in its words.
       if (known) flush();
-      directory.learn(enforced.program, enforced.rules);
+      directory.learn(enforced);
       known = true;
     },
     async stop() {

@@ -3,8 +3,7 @@ import type { FlowEvent } from '@osier/dataplane/kernel';
 import { EndedBy, FlowKind, Verdict } from '@osier/dataplane/records';
 import { fromMapped16 } from '@osier/domain/net/ipv4';
 import type { RuleInfo } from '@osier/domain/policy/model';
-import type { Place } from '@osier/domain/reconcile/program';
-import { placeKey } from '@osier/domain/reconcile/program';
+import { type Changed, type NodeProgram, type Place, placeKey } from '@osier/domain/reconcile/program';
 
 /** What numbers and addresses of flow records stand for, as far as this node knows. */
 export interface Directory {
@@ -60,32 +59,46 @@ function decision(number: number, side: 'egress' | 'ingress', rule: RuleInfo | u
 
 /** Remembers what has just gone, too: the end of a flow is told after its endpoint or its rule may have left. */
 const rulesKept = 50_000;
+const formerKept = 20_000;
 
-export function createDirectory(): Directory & { learn(program: { places: ReadonlyMap<string, Place> }, rules: ReadonlyMap<number, RuleInfo>): void } {
+interface Learned { readonly program: Pick<NodeProgram, 'places'>; readonly rules: ReadonlyMap<number, RuleInfo>; readonly changed: Pick<Changed, 'places' | 'left'> }
+
+export function createDirectory(): Directory & { learn(learned: Learned): void } {
   let places: ReadonlyMap<string, Place> = new Map();
-  let former: ReadonlyMap<string, Place> = new Map();
+  let former = new Map<string, Place>();
   const environments = new Map<number, string>();
   const networks = new Map<string, string>();
   const known = new Map<number, RuleInfo>();
+  const learnPlace = (p: Place): void => {
+    environments.set(p.rd, p.environment);
+    networks.set(`${p.rd}|${p.network}`, p.networkName);
+  };
   return {
-    learn(program, rules) {
-      if (program.places !== places) [former, places] = [places, program.places];
-      for (const p of places.values()) {
-        environments.set(p.rd, p.environment);
-        networks.set(`${p.rd}|${p.network}`, p.networkName);
+    learn({ program, rules, changed }) {
+      if (program.places !== places) {
+        former = new Map(places);
+        places = program.places;
+        for (const p of places.values()) learnPlace(p);
       }
-      for (const [number, rule] of rules) {
-        known.delete(number);
-        known.set(number, rule);
+      for (const key of changed.places) {
+        const p = places.get(key);
+        if (p) learnPlace(p);
       }
-      for (const oldest of known.keys()) {
-        if (known.size <= rulesKept) break;
-        known.delete(oldest);
-      }
+      for (const p of changed.left) keepLast(former, placeKey(p), p, formerKept);
+      for (const [number, rule] of rules) keepLast(known, number, rule, rulesKept);
     },
     place: (rd, address) => places.get(placeKey({ rd, address })) ?? former.get(placeKey({ rd, address })),
     rule: (number) => known.get(number),
     environment: (rd) => environments.get(rd),
     networkName: (rd, number) => networks.get(`${rd}|${number}`) ?? '',
   };
+}
+
+function keepLast<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  for (const oldest of map.keys()) {
+    if (map.size <= most) break;
+    map.delete(oldest);
+  }
 }

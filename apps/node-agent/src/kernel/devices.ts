@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Kernel, KernelError, LINK_PREFIX } from '@osier/dataplane/kernel';
 import { mapped16 } from '@osier/domain/net/ipv4';
@@ -10,7 +10,7 @@ export const overlayBytes = 50;
 export const vxlanName = `${LINK_PREFIX}vxlan`;
 
 /** A device name has 15 characters; 48 bits of the endpoint's id are enough to tell one node's endpoints apart. */
-export const hostNameOf = (endpointId: string): string => `${LINK_PREFIX}${createHash('sha256').update(endpointId).digest('hex').slice(0, 12)}`;
+export const hostNameOf = (endpointId: string): string => `${LINK_PREFIX}${hash('sha256', endpointId, 'hex').slice(0, 12)}`;
 
 /** A container's entry in the folder, and nothing beside or above it, whatever the contract lets through. */
 function namespaceOf(folder: string, containerId: string): string {
@@ -35,6 +35,8 @@ export interface Devices {
    * be made is told in `pending` and left out. `thorough`: also go over devices that are there already (their programs, their other side).
    */
   prepare(program: NodeProgram, thorough: boolean): { ifindexes: Map<string, number>; pending: Pending[] };
+  /** Whether one of these endpoints has come or gone, or needs another device than was made for it. */
+  touchedBy(program: NodeProgram, endpoints: ReadonlySet<string>): boolean;
   /** Brings up what was prepared. Call it when the kernel's tables know the endpoints. */
   activate(program: NodeProgram): void;
   /** Names of devices that should be up and are not there or are down. */
@@ -45,6 +47,9 @@ export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
   const mtu = o.underlayMtu - overlayBytes;
   /** What this process has gone over, by host name: the options as text. */
   const prepared = new Map<string, string>();
+  /** The same by endpoint, in short. */
+  const made = new Map<string, string>();
+  const inShort = (e: LocalEndpoint): string => `${e.containerId} ${e.interface} ${e.mac} ${e.address}`;
   const optionsOf = (e: LocalEndpoint) => ({
     hostName: hostNameOf(e.id), netnsPath: namespaceOf(o.netnsDir, e.containerId), peerName: e.interface, mtu, mac: macBytes(e.mac), address: mapped16(e.address),
   });
@@ -58,6 +63,7 @@ export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
       for (const name of prepared.keys()) if (!wanted.has(name) || !there.has(name)) prepared.delete(name);
       const ifindexes = new Map<string, number>();
       const pending: Pending[] = [];
+      made.clear();
       for (const e of program.endpoints) {
         const hostName = hostNameOf(e.id);
         try {
@@ -66,6 +72,7 @@ export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
           const ifindex = known && !thorough && prepared.get(hostName) === text ? known.ifindex : kernel.links.prepareVeth(options);
           prepared.set(hostName, text);
           ifindexes.set(e.id, ifindex);
+          made.set(e.id, inShort(e));
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
           prepared.delete(hostName);
@@ -73,6 +80,14 @@ export function createDevices(kernel: Kernel, o: DeviceOptions): Devices {
         }
       }
       return { ifindexes, pending };
+    },
+    touchedBy(program, endpoints) {
+      if (endpoints.size === 0) return false;
+      const there = new Map(program.endpoints.map((e) => [e.id, e]));
+      return [...endpoints].some((id) => {
+        const e = there.get(id);
+        return made.get(id) !== (e && inShort(e));
+      });
     },
     activate(program) {
       const there = veths();

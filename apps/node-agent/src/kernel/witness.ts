@@ -1,54 +1,112 @@
 import { join } from 'node:path';
-import { countConnections, type InsideSeen, lookInside, type NodeDump, readBack, type Where, WitnessError } from '@osier/dataplane/witness';
+import { countConnections, type InsideSeen, lookInside, type NodeDump, readBack, readBackTables, type Remembered, type TablesDump, type Where, WitnessError } from '@osier/dataplane/witness';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import type { LocalEndpoint } from '@osier/domain/reconcile/program';
-import { type AddressRow, type EndpointRow, type PolicyRow, type RuleRow, table } from '@osier/domain/reconcile/tables';
+import type { Touched } from '@osier/domain/reconcile/attest';
+import { same } from '@osier/domain/reconcile/plan';
+import { keyOf, type Rows, type TableName, tableNames, type Tables } from '@osier/domain/reconcile/tables';
 import type { Observed, Witness } from './observed.ts';
 
 /**
  * The kernel as the witness read it, in the rows that the core compares. Uses nothing of the writer's conversion (records.ts): what one
  * of the two gets wrong, the comparison shows. What no right record could say becomes a value that no right row has (-1, `?`).
  */
-export const witnessOf = (where: Where, netnsDir: string): Witness => ({
-  look: () => observed(readBack(where)),
-  inside(endpoint) {
-    try {
-      return faultsInside(endpoint, lookInside(join(netnsDir, endpoint.containerId), endpoint.interface));
-    } catch (error) {
-      if (!(error instanceof WitnessError)) throw error;
-      return [`the workload of ${endpoint.path} cannot be looked into: ${error.reason} (${error.path})`];
-    }
-  },
-  connections: (rd, address) => countConnections(where, rd, mapped16(address)),
-});
-
-export function observed(dump: NodeDump): Observed {
-  return { tables: tablesOf(dump), faults: faultsOf(dump) };
-}
-
-function tablesOf(dump: NodeDump): Observed['tables'] {
+export function witnessOf(where: Where, netnsDir: string): Witness {
+  const observe = createObserver();
+  const remembered: Remembered = new Map();
   return {
-    addresses: table('addresses', dump.addresses.map((a): AddressRow => ({
-      rd: a.rd, address: ip(a.address), network: a.targetRd === a.rd && a.kind !== 'unknown' ? a.network : -1, ifindex: a.kind === 'local' ? a.ifindex : 0,
-      tunnel: a.kind === 'remote' ? ip(a.tunnel) : '', mac: a.kind === 'local' ? mac(a.mac) : '', identity: a.identity,
-    }))),
-    endpoints: table('endpoints', dump.endpoints.map((e): EndpointRow => ({
-      ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy,
-    }))),
-    policy: table('policy', dump.policy.map((p): PolicyRow => ({
-      policy: p.policy, peer: p.peer, direction: p.direction === 'ingress' ? 'ingress' : 'egress',
-      protocol: p.prefixlen >= 80 ? p.protocol : undefined, port: p.prefixlen >= 96 ? p.port : undefined,
-      action: p.action === 'allow' ? 'Allow' : 'Deny',
-      precedence: [72, 80, 96].includes(p.prefixlen) && p.direction !== 'unknown' && p.action !== 'unknown' ? p.precedence : -1, rule: p.rule,
-    }))),
-    rules: table('rules', dump.rules.map((r): RuleRow => ({
-      number: r.rule, policyId: uuid(r.policyId), index: r.ruleIndex, direction: r.direction === 'ingress' ? 'ingress' : 'egress',
-      action: r.action === 'allow' ? 'Allow' : 'Deny', priority: r.precedence,
-    }))),
-    identities: table('identities', dump.identities),
-    policies: table('policies', dump.policies),
+    look: () => observe(readBack(where, remembered)),
+    lookAtTables: () => observe.tables(readBackTables(where, remembered)),
+    inside(endpoint) {
+      try {
+        return faultsInside(endpoint, lookInside(join(netnsDir, endpoint.containerId), endpoint.interface));
+      } catch (error) {
+        if (!(error instanceof WitnessError)) throw error;
+        return [`the workload of ${endpoint.path} cannot be looked into: ${error.reason} (${error.path})`];
+      }
+    },
+    connections: (rd, address) => countConnections(where, rd, mapped16(address)),
   };
 }
+
+/** One look by itself. */
+export const observed = (dump: NodeDump): Observed => createObserver()(dump);
+
+export interface Observer {
+  (dump: NodeDump): Observed;
+  tables(dump: TablesDump): Observed;
+}
+/** Looks again and again, and says each time what is other than the time before. */
+export function createObserver(): Observer {
+  const tables: { readonly [T in TableName]: Following<T> } = {
+    addresses: follow('addresses'), endpoints: follow('endpoints'), policy: follow('policy'), rules: follow('rules'), identities: follow('identities'), policies: follow('policies'),
+  };
+  const look = (dump: TablesDump): Observed => {
+    const touched = Object.fromEntries(tableNames.map((name) => [name, tables[name].take(dump[name] as never)])) as unknown as Touched;
+    return { tables: Object.fromEntries(tableNames.map((name) => [name, tables[name].table])) as unknown as Tables, touched, faults: [] };
+  };
+  return Object.assign((dump: NodeDump) => ({ ...look(dump), faults: faultsOf(dump) }), { tables: look });
+}
+
+type Seen<T extends TableName> = TablesDump[T][number];
+interface Following<T extends TableName> { readonly table: ReadonlyMap<string, Rows[T]>; take(seen: readonly Seen<T>[]): ReadonlySet<string> }
+/** A row that is the very object that it was is as it was, and is not looked at again. */
+function follow<T extends TableName>(name: T): Following<T> {
+  interface Entry { readonly key: string; readonly row: Rows[T]; look: number }
+  const bySeen = new Map<Seen<T>, Entry>();
+  const table = new Map<string, Rows[T]>();
+  let looks = 0;
+  return {
+    table,
+    take(seen) {
+      const touched = new Set<string>();
+      looks++;
+      for (const one of seen) {
+        const known = bySeen.get(one);
+        if (known) {
+          known.look = looks;
+          continue;
+        }
+        const row = rowOf[name](one);
+        const key = keyOf[name](row);
+        const before = table.get(key);
+        bySeen.set(one, { key, row, look: looks });
+        table.set(key, row);
+        if (before === undefined || !same(before, row)) touched.add(key);
+      }
+      if (bySeen.size === seen.length) return touched;
+      for (const [one, entry] of bySeen) {
+        if (entry.look === looks) continue;
+        bySeen.delete(one);
+        // Another has come in its place.
+        if (table.get(entry.key) !== entry.row) continue;
+        table.delete(entry.key);
+        touched.add(entry.key);
+      }
+      return touched;
+    },
+  };
+}
+
+const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
+  addresses: (a) => ({
+    rd: a.rd, address: ip(a.address), network: a.targetRd === a.rd && a.kind !== 'unknown' ? a.network : -1, ifindex: a.kind === 'local' ? a.ifindex : 0,
+    tunnel: a.kind === 'remote' ? ip(a.tunnel) : '', mac: a.kind === 'local' ? mac(a.mac) : '', identity: a.identity,
+  }),
+  endpoints: (e) => ({ ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy }),
+  policy: (p) => ({
+    policy: p.policy, peer: p.peer, direction: p.direction === 'ingress' ? 'ingress' : 'egress',
+    protocol: p.prefixlen >= 80 ? p.protocol : undefined, port: p.prefixlen >= 96 ? p.port : undefined,
+    action: p.action === 'allow' ? 'Allow' : 'Deny',
+    precedence: [72, 80, 96].includes(p.prefixlen) && p.direction !== 'unknown' && p.action !== 'unknown' ? p.precedence : -1, rule: p.rule,
+  }),
+  rules: (r) => ({
+    number: r.rule, policyId: uuid(r.policyId), index: r.ruleIndex, direction: r.direction === 'ingress' ? 'ingress' : 'egress',
+    action: r.action === 'allow' ? 'Allow' : 'Deny', priority: r.precedence,
+  }),
+  identities: (d) => d,
+  policies: (d) => d,
+};
 
 const wantedPrograms = { veth: { ingress: 'from_endpoint', egress: 'to_endpoint' }, vxlan: { ingress: 'from_vxlan', egress: undefined } } as const;
 

@@ -1,8 +1,26 @@
 /** The read-back of a fake: the same dump as the witness gives of a real node, so that scenarios end in the same comparison. */
 import { Action, AddressKind, Direction, EndpointFlag } from '../records.gen.ts';
-import type { Attachment, NodeDump } from '../witness/dump.ts';
+import type { AddressSeen, Attachment, NodeDump } from '../witness/dump.ts';
 import type { FakeKernel } from './fake.ts';
 import { FAKE_TAGS } from './fake.ts';
+
+/** A row that is as it was is the same object as it was. */
+function remembering<R extends readonly [unknown, unknown], S>(see: (row: R) => S): (rows: R[]) => S[] {
+  // Beside the row itself: thousands of entries of a WeakMap take the collector longer than all the rest.
+  const at = Symbol('seen');
+  return (rows) => rows.map((row) => {
+    const noted = row as R & { readonly [at]?: S };
+    if (noted[at] === undefined) Object.defineProperty(row, at, { value: see(row) });
+    return noted[at] as S;
+  });
+}
+const endpoints = remembering(([ifindex, { flags, ...rest }]: Row<'endpoints'>) => ({ ifindex, ...rest, active: (flags & EndpointFlag.active) !== 0 }));
+const addresses = remembering(([key, record]: Row<'addresses'>): AddressSeen => ({ ...key, ...record, kind: record.kind === AddressKind.local ? 'local' : 'remote' }));
+const policy = remembering(([key, entry]: Row<'policy'>) => ({ ...key, ...entry, direction: direction(key.direction), action: action(entry.action) }));
+const rules = remembering(([rule, { policyId, ...rest }]: Row<'rules'>) => ({ rule, ...rest, policyId: hex(policyId), direction: direction(rest.direction), action: action(rest.action) }));
+const meanings = remembering(([number, { digest }]: Row<'identities'>) => ({ number, digest: hex(digest) }));
+
+type Row<T extends 'endpoints' | 'addresses' | 'policy' | 'rules' | 'identities'> = ReturnType<FakeKernel[T]['list']>[number];
 
 export function readBackFake(kernel: FakeKernel): NodeDump {
   const config = kernel.config();
@@ -13,18 +31,12 @@ export function readBackFake(kernel: FakeKernel): NodeDump {
     revisions,
     vxlanIfindex: config.vxlanIfindex,
     underlay: config.underlay,
-    endpoints: kernel.endpoints.list().map(([ifindex, { flags, ...rest }]) => ({ ifindex, ...rest, active: (flags & EndpointFlag.active) !== 0 })),
-    addresses: kernel.addresses.list().map(([key, record]) => ({ ...key, ...record, kind: record.kind === AddressKind.local ? 'local' : 'remote' })),
-    policy: kernel.policy.list().map(([key, entry]) => ({ ...key, ...entry, direction: direction(key.direction), action: action(entry.action) })),
-    rules: kernel.rules.list().map(([rule, { policyId, ...rest }]) => ({
-      rule,
-      ...rest,
-      policyId: hex(policyId),
-      direction: direction(rest.direction),
-      action: action(rest.action),
-    })),
-    identities: kernel.identities.list().map(([number, { digest }]) => ({ number, digest: hex(digest) })),
-    policies: kernel.policies.list().map(([number, { digest }]) => ({ number, digest: hex(digest) })),
+    endpoints: endpoints(kernel.endpoints.list()),
+    addresses: addresses(kernel.addresses.list()),
+    policy: policy(kernel.policy.list()),
+    rules: rules(kernel.rules.list()),
+    identities: meanings(kernel.identities.list()),
+    policies: meanings(kernel.policies.list()),
     links: kernel.links.list(),
     attachments: kernel.links.list().map(({ name, ifindex, kind }): Attachment => {
       const seen = (program: keyof typeof FAKE_TAGS) => ({ name: program, tag: FAKE_TAGS[program] });

@@ -69,19 +69,22 @@ export interface LinkSeen {
   mtu: number;
 }
 
-export interface NodeDump {
-  epoch: number;
-  /** Of the column that packets read now. */
-  revision: bigint;
-  revisions: [bigint, bigint];
-  vxlanIfindex: number;
-  underlay: Uint8Array;
+export interface TablesDump {
   endpoints: EndpointSeen[];
   addresses: AddressSeen[];
   policy: PolicySeen[];
   rules: RuleSeen[];
   identities: DigestSeen[];
   policies: DigestSeen[];
+}
+
+export interface NodeDump extends TablesDump {
+  epoch: number;
+  /** Of the column that packets read now. */
+  revision: bigint;
+  revisions: [bigint, bigint];
+  vxlanIfindex: number;
+  underlay: Uint8Array;
   attachments: Attachment[];
   links: LinkSeen[];
 }

@@ -58,6 +58,24 @@ export class PinnedMap {
 
   /** Every entry, or those whose key's bytes are `wanted`: decoding costs more than reading. */
   *all(wanted: (key: Buffer) => boolean = () => true): Generator<Pair> {
+    for (const { key, value } of this.#raw()) if (wanted(key)) yield this.#decode(key, value);
+  }
+
+  /** Every entry, made into something once: one whose bytes are those that were read before is the very thing that was made of it then. */
+  converted<T>(convert: (pair: Pair) => T, before: ReadonlyMap<string, T>): Map<string, T> {
+    const found = new Map<string, T>();
+    for (const { key, value } of this.#raw()) {
+      const bytes = key.toString('latin1') + value.toString('latin1');
+      found.set(bytes, before.get(bytes) ?? convert(this.#decode(key, value)));
+    }
+    return found;
+  }
+
+  #decode(key: Buffer, value: Buffer): Pair {
+    return { key: this.#layouts.decode(this.#keyType, key), value: this.#layouts.decode(this.#valueType, value) };
+  }
+
+  *#raw(): Generator<{ key: Buffer; value: Buffer }> {
     let size = FIRST_BATCH;
     let from: Uint8Array | undefined;
     for (;;) {
@@ -72,12 +90,7 @@ export class PinnedMap {
       }
       if (result < 0 && result !== -ENOENT) throw new WitnessError('the entries cannot be read', this.#path, -result);
       for (let row = 0; row < attributes.read(32); row++) {
-        const key = keys.subarray(row * this.#keySize, (row + 1) * this.#keySize);
-        if (!wanted(key)) continue;
-        yield {
-          key: this.#layouts.decode(this.#keyType, key),
-          value: this.#layouts.decode(this.#valueType, values.subarray(row * this.#valueSize, (row + 1) * this.#valueSize)),
-        };
+        yield { key: keys.subarray(row * this.#keySize, (row + 1) * this.#keySize), value: values.subarray(row * this.#valueSize, (row + 1) * this.#valueSize) };
       }
       if (result === -ENOENT) return;
       from = next;

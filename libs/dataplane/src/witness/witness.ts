@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { devicesOf } from './devices.ts';
-import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen } from './dump.ts';
+import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen, TablesDump } from './dump.ts';
 import type { Row, Value } from './layout.ts';
 import { type Pair, PinnedMap } from './maps.ts';
 import { WitnessError } from './syscall.ts';
@@ -20,6 +20,7 @@ export type {
   PolicySeen,
   ProgramSeen,
   RuleSeen,
+  TablesDump,
 } from './dump.ts';
 export { type InsideSeen, lookInside } from './inside.ts';
 export { WitnessError } from './syscall.ts';
@@ -32,8 +33,11 @@ export interface Where {
 const SCHEMA = 'v1';
 const DEVICE_PREFIX = 'osr';
 
+/** What was read before, by table: an entry that still has the same bytes is then the same object. Belongs to one node. */
+export type Remembered = Map<string, ReadonlyMap<string, unknown>>;
+
 /** Everything that decides about packets on a node. Throws WitnessError if it cannot be read: never a partial dump. */
-export function readBack(where: Where): NodeDump {
+export function readBack(where: Where, remembered: Remembered = new Map()): NodeDump {
   const config = read(where, 'config', (map) => map.at(0));
   const revisions = read(where, 'revisions', (map): [bigint, bigint] => [big(map.at(0), 'value'), big(map.at(1), 'value')]);
   const epoch = number(config, 'epoch');
@@ -43,13 +47,25 @@ export function readBack(where: Where): NodeDump {
     revisions,
     vxlanIfindex: number(config, 'vxlan_ifindex'),
     underlay: bytes(config, 'underlay'),
-    endpoints: rows(where, 'endpoints', endpoint),
-    addresses: rows(where, 'addresses', address),
-    policy: rows(where, 'policy', policy),
-    rules: rows(where, 'rules', rule),
-    identities: rows(where, 'identities', digest),
-    policies: rows(where, 'policies', digest),
+    ...readBackTables(where, remembered),
     ...devicesOf(where.netnsPath, DEVICE_PREFIX),
+  };
+}
+
+/** The tables alone. Throws as `readBack` does. */
+export function readBackTables(where: Where, remembered: Remembered = new Map()): TablesDump {
+  const rows = <T>(name: string, convert: (pair: Pair) => T): T[] => {
+    const found = read(where, name, (map) => map.converted(convert, (remembered.get(name) ?? new Map()) as ReadonlyMap<string, T>));
+    remembered.set(name, found);
+    return [...found.values()];
+  };
+  return {
+    endpoints: rows('endpoints', endpoint),
+    addresses: rows('addresses', address),
+    policy: rows('policy', policy),
+    rules: rows('rules', rule),
+    identities: rows('identities', digest),
+    policies: rows('policies', digest),
   };
 }
 
@@ -68,10 +84,6 @@ function read<T>(where: Where, name: string, act: (map: PinnedMap) => T): T {
   } finally {
     map.close();
   }
-}
-
-function rows<T>(where: Where, name: string, convert: (pair: Pair) => T): T[] {
-  return read(where, name, (map) => Array.from(map.all(), convert));
 }
 
 function endpoint({ key, value }: Pair): EndpointSeen {

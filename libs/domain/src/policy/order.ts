@@ -27,7 +27,16 @@ export function orderedRules(selected: readonly Policy[], direction: Direction):
 }
 const rank = (r: OrderedRule): number => (r.info.action === 'Deny' ? 0 : 1);
 
-function rulesOf(policy: Policy, direction: Direction): OrderedRule[] {
+/** A policy is never written to, and is part of many programs. */
+const rulesOfPolicies = { ingress: new WeakMap<Policy, readonly OrderedRule[]>(), egress: new WeakMap<Policy, readonly OrderedRule[]>() };
+function rulesOf(policy: Policy, direction: Direction): readonly OrderedRule[] {
+  const known = rulesOfPolicies[direction].get(policy);
+  if (known) return known;
+  const rules = readRules(policy, direction);
+  rulesOfPolicies[direction].set(policy, rules);
+  return rules;
+}
+function readRules(policy: Policy, direction: Direction): OrderedRule[] {
   const list = direction === 'ingress'
     ? (policy.spec.ingress ?? []).map((r) => ({ ...r, peers: r.from }))
     : (policy.spec.egress ?? []).map((r) => ({ ...r, peers: r.to }));

@@ -18,6 +18,14 @@ const tagOf = (tags: Tags, key: string): string | undefined => (Object.hasOwn(ta
 
 /** One text for selectors that mean the same conditions in whatever order; empty for the selector of everything. */
 export function canonical(selector: Selector): string {
+  const known = texts.get(selector);
+  if (known !== undefined) return known;
+  const text = textOf(selector);
+  texts.set(selector, text);
+  return text;
+}
+const texts = new WeakMap<Selector, string>();
+function textOf(selector: Selector): string {
   const conditions = Object.entries(selector.matchTags ?? {}).map(([key, value]) => condition('In', key, [value]));
   for (const e of selector.matchExpressions ?? []) conditions.push(condition(e.operator, e.key, 'values' in e ? e.values : []));
   return [...new Set(conditions)].sort().join('&');

@@ -71,13 +71,17 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
 }
 
 const columns = (now: 0 | 1, current: number, next: number): Column => (now === 0 ? [current, next] : [next, current]);
-const missing = <R>(from: ReadonlyMap<string, R>, than: ReadonlyMap<string, R>): R[] => [...from].filter(([key]) => !than.has(key)).map(([, row]) => row);
+function missing<R>(from: ReadonlyMap<string, R>, than: ReadonlyMap<string, R>): R[] {
+  const rows: R[] = [];
+  for (const [key, row] of from) if (!than.has(key)) rows.push(row);
+  return rows;
+}
 
 /** Rows are flat but for their two columns, and rows of one table have the same fields. */
-function same(a: object, b: object): boolean {
+export function same(a: object, b: object): boolean {
   const other = b as Record<string, unknown>;
-  for (const [field, x] of Object.entries(a)) {
-    const y = other[field];
+  for (const field in a) {
+    const [x, y] = [(a as Record<string, unknown>)[field], other[field]];
     if (x !== y && !(Array.isArray(x) && Array.isArray(y) && x[0] === y[0] && x[1] === y[1])) return false;
   }
   return true;
@@ -88,7 +92,13 @@ function differs<T extends TableName>(name: T, row: Rows[T], actual: Tables): bo
 }
 function different<T extends TableName>(name: T, desired: Tables, actual: Tables): Rows[T][] {
   const wanted: ReadonlyMap<string, Rows[T]> = desired[name];
-  return [...wanted.values()].filter((row) => differs(name, row, actual));
+  const found: ReadonlyMap<string, Rows[T]> = actual[name];
+  const rows: Rows[T][] = [];
+  for (const [key, row] of wanted) {
+    const there = found.get(key);
+    if (there === undefined || !same(row, there)) rows.push(row);
+  }
+  return rows;
 }
 function put<T extends TableName>(steps: Step[], name: T, rows: readonly Rows[T][]): void {
   if (rows.length > 0) steps.push({ do: 'put', table: name, rows } as unknown as Step);

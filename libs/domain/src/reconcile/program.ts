@@ -16,6 +16,16 @@ export interface NodeProgram {
   readonly pending: readonly Pending[];
 }
 
+/** What of a program is another than before: keys of `places`, ids of local endpoints, digests of `programs`. */
+export interface Changed {
+  readonly places: ReadonlySet<string>;
+  readonly endpoints: ReadonlySet<string>;
+  readonly programs: ReadonlySet<string>;
+  /** Who had an address and has it no more. */
+  readonly left: readonly Place[];
+}
+export const nothingChanged: Changed = { places: new Set(), endpoints: new Set(), programs: new Set(), left: [] };
+
 /** Who an address is, for flow records. */
 export interface Owner { readonly id: string; readonly path: string; readonly environment: string; readonly networkName: string; readonly tags: Tags }
 

@@ -138,7 +138,7 @@ describe('desired', () => {
     const thief = endpoint(7, net1, 1, {}, 11);
     const orphan = { ...endpoint(8, net1, 1, {}, 18), parent: id(555) };
     expect(programOf([...base, web, lost, thief, orphan]).pending.map((p) => [p.path, p.code])).toEqual([
-      ['acme/shop/staging/e8', 'network-unknown'], ['acme/shop/staging/e6', 'node-unknown'], ['acme/shop/staging/e7', 'address-conflict'],
+      ['acme/shop/staging/e6', 'node-unknown'], ['acme/shop/staging/e7', 'address-conflict'], ['acme/shop/staging/e8', 'network-unknown'],
     ]);
   });
 });

@@ -1,6 +1,7 @@
 import { type Allocation, allocate } from '../policy/numbers.ts';
 import { type Action, type Direction, type RuleInfo, ruleKey } from '../policy/model.ts';
-import type { LocalEndpoint, NodeProgram } from './program.ts';
+import type { Entry } from '../policy/compile.ts';
+import type { LocalEndpoint, NodeProgram, Place } from './program.ts';
 
 /**
  * The kernel's tables as plain rows: the shape in which they are compared. A row of `addresses` and of `endpoints` holds a number for
@@ -64,20 +65,14 @@ export function number(program: NodeProgram, devices: ReadonlyMap<string, number
   const existingRules = new Map([...actual.rules.values()].map((r) => [r.number, ruleKey(r)]));
   const ruleNumbers = allocate(rules.keys(), existingRules, highest.rules);
 
-  const addressRows = places.map((p): AddressRow => {
-    const identity = numberOf(identityNumbers, p.identity);
-    return { rd: p.rd, address: p.address, network: p.network, ifindex: p.tunnel === undefined ? devices.get(p.id) ?? 0 : 0, tunnel: p.tunnel ?? '', mac: p.tunnel === undefined ? p.mac : '', identity: [identity, identity] };
-  });
-  const endpointRows = program.endpoints.flatMap((e: LocalEndpoint): EndpointRow[] => {
+  const addressRows = places.map((p) => addressRow(p, numberOf(identityNumbers, p.identity), devices.get(p.id)));
+  const endpointRows = program.endpoints.flatMap((e) => {
     const ifindex = devices.get(e.id);
-    const policy = numberOf(policyNumbers, e.program);
-    return ifindex === undefined ? [] : [{ ifindex, rd: e.rd, network: e.network, address: e.address, mac: e.mac, policy: [policy, policy] }];
+    return ifindex === undefined ? [] : [endpointRow(e, ifindex, numberOf(policyNumbers, e.program))];
   });
-  const policyRows = [...program.programs.values()].flatMap((p) => p.entries.map((e): PolicyRow => ({
-    policy: numberOf(policyNumbers, p.digest), peer: e.peer === undefined ? 0 : numberOf(identityNumbers, e.peer), direction: e.direction,
-    protocol: e.region.protocol, port: e.region.port, action: e.action, precedence: e.precedence, rule: numberOf(ruleNumbers, e.rule),
-  })));
-  const ruleRows = [...rules].map(([key, r]): RuleRow => ({ number: numberOf(ruleNumbers, key), policyId: r.policyId, index: r.index, direction: r.direction, action: r.action, priority: r.priority }));
+  const policyRows = [...program.programs.values()].flatMap((p) => p.entries.map((e) =>
+    policyRow(e, numberOf(policyNumbers, p.digest), e.peer === undefined ? 0 : numberOf(identityNumbers, e.peer), numberOf(ruleNumbers, e.rule))));
+  const ruleRows = [...rules].map(([key, r]) => ruleRow(numberOf(ruleNumbers, key), r));
   const tables: Tables = {
     addresses: table('addresses', addressRows), endpoints: table('endpoints', endpointRows), policy: table('policy', policyRows),
     rules: table('rules', ruleRows), identities: table('identities', meaningRows(identityNumbers)), policies: table('policies', meaningRows(policyNumbers)),
@@ -88,6 +83,15 @@ export function number(program: NodeProgram, devices: ReadonlyMap<string, number
     ruleNumbers: new Map([...rules].map(([key, info]) => [numberOf(ruleNumbers, key), info])),
   };
 }
+
+export const addressRow = (p: Place, identity: number, ifindex: number | undefined): AddressRow => ({
+  rd: p.rd, address: p.address, network: p.network, ifindex: p.tunnel === undefined ? ifindex ?? 0 : 0, tunnel: p.tunnel ?? '', mac: p.tunnel === undefined ? p.mac : '', identity: [identity, identity],
+});
+export const endpointRow = (e: LocalEndpoint, ifindex: number, policy: number): EndpointRow => ({ ifindex, rd: e.rd, network: e.network, address: e.address, mac: e.mac, policy: [policy, policy] });
+export const policyRow = (e: Entry, policy: number, peer: number, rule: number): PolicyRow => ({
+  policy, peer, direction: e.direction, protocol: e.region.protocol, port: e.region.port, action: e.action, precedence: e.precedence, rule,
+});
+export const ruleRow = (n: number, r: RuleInfo): RuleRow => ({ number: n, policyId: r.policyId, index: r.index, direction: r.direction, action: r.action, priority: r.priority });
 
 const meanings = (rows: ReadonlyMap<string, MeaningRow>): Map<number, string> => new Map([...rows.values()].map((r) => [r.number, r.digest]));
 const meaningRows = (a: Allocation): MeaningRow[] => [...a.numbers].map(([digest, n]) => ({ number: n, digest }));

@@ -11,6 +11,8 @@ export interface View {
   merge(subject: string, sequence: number, document: AnyDocument): boolean;
   /** Active documents of a kind, ordered by id: nothing that is worked out from them depends on the order of arrival. */
   list<K extends Kind>(kind: K): Document<K>[];
+  /** The last document of each subject that changed since the last call, tombstones too; the first time, of every subject. For one who follows. */
+  takeChanged(): AnyDocument[];
 }
 
 /** A message that comes again after its tombstone has been dropped would bring a dead thing back; so many later deletions do not overtake a repeat. */
@@ -19,6 +21,7 @@ const tombstonesKept = 10_000;
 export function createView(): View {
   const held = new Map<string, Held>();
   const tombstones = new Set<string>();
+  const changed = new Map<string, AnyDocument>();
   const activeOf = <K extends Kind>(kind: K): Document<K>[] => {
     const found: Document<K>[] = [];
     for (const { document } of held.values()) if (document.phase === 'active' && isKind(document, kind)) found.push(document);
@@ -29,6 +32,7 @@ export function createView(): View {
       const known = held.get(subject);
       if (known && known.sequence >= sequence) return false;
       held.set(subject, { sequence, document });
+      changed.set(subject, document);
       tombstones.delete(subject);
       if (document.phase === 'deleted') tombstones.add(subject);
       for (const oldest of tombstones) {
@@ -37,6 +41,11 @@ export function createView(): View {
         held.delete(oldest);
       }
       return true;
+    },
+    takeChanged() {
+      const taken = [...changed.values()];
+      changed.clear();
+      return taken;
     },
     list: (kind) => activeOf(kind).sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)),
   };
