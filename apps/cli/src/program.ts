@@ -190,6 +190,17 @@ Selectors: namespace, labels, namespaceLabels, pod (Osier: environment, tags, en
     .action(async (file: string, _options: unknown, command: Command) => {
       ending.code = await (await import('./commands/policy-test.ts')).policyTest(io, file, command.optsWithGlobals());
     });
+  scoped(policy.command('plan')).description('compute who would reach whom after a change and does not now, and the other way round; and which rules would decide nothing')
+    .option('-f, --file <path>', 'what is to be applied, in the place of objects of the same name: file, folder, or -; may be repeated', collect)
+    .option('--delete <path>', 'what is to be deleted: files that name it; may be repeated', collect)
+    .option('--against <path>', 'the world as it is, from files, with no service running; may be repeated (default: the installation)', collect)
+    .option('-A, --all', 'of the installation: all domains, projects and environments')
+    .addOption(new Option('--fail-on <effect>', 'exit with 1 where anything does so').choices(['open', 'close', 'any']))
+    .addHelpText('after', `${examples('osier policy plan -f new-policy.yaml --against manifests/', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy plan -f new-policy.yaml --against -', 'osier policy plan -f database.yaml -e production --fail-on open', 'osier policy plan --delete old-policy.yaml --against manifests/ -o json')}
+Live flows that would end are not counted: flow records do not say what is open now.\n`)
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/policy-plan.ts')).policyPlan(io, command.optsWithGlobals());
+    });
 }
 
 /** Narrows by scope only where that is asked for: what is not shown could be what is looked for. */

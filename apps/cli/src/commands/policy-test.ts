@@ -8,6 +8,7 @@ import { print } from '../output.ts';
 import { resultOf, testText, type Told } from '../policy/test-show.ts';
 import { liveObjects, objectsOf, type WorldOptions } from '../policy/worlds.ts';
 import { placesOf, worldFrom } from '../reach/sources.ts';
+import { sessionOf } from '../session.ts';
 import { parseYaml } from '../yaml.ts';
 
 export interface PolicyTestOptions extends WorldOptions { readonly file?: readonly string[] }
@@ -15,7 +16,7 @@ export interface PolicyTestOptions extends WorldOptions { readonly file?: readon
 /** `policy test`: assertions against what files or the installation say. */
 export async function policyTest(io: Io, path: string, options: PolicyTestOptions): Promise<ExitCode> {
   const text = textOf(path);
-  const objects = options.file === undefined ? await liveObjects(io, options) : await objectsOf(options.file, io, options);
+  const objects = options.file === undefined ? await liveObjects(options, sessionOf(io, options)) : await objectsOf(options.file, io, options);
   const { assertions, lineOf } = assertionsIn(path, text, objects.source);
   const index = indexWorld(worldFrom(objects));
   const check = checker(index, assertions);

@@ -6,15 +6,15 @@ import type { Io } from '../io.ts';
 import { levels, type Place } from '../place.ts';
 import { problemText } from '../reach/show.ts';
 import { type Objects, type ObjectProblem, readObjects } from '../reach/sources.ts';
-import { type CommonOptions, sessionOf } from '../session.ts';
+import type { CommonOptions, Session } from '../session.ts';
 
 export interface WorldOptions extends CommonOptions { readonly all?: boolean }
 
 const askedPlace = (options: Place): Place => Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]])));
 
 /** What files hold; nothing is computed from objects that a server would reject. */
-export async function objectsOf(paths: readonly string[], io: Io, options: Place): Promise<Objects> {
-  const { found, problems, warnings } = await readObjects(paths, io, askedPlace(options));
+export async function objectsOf(paths: readonly string[], io: Io, options: Place, defaults: Place = {}): Promise<Objects> {
+  const { found, problems, warnings } = await readObjects(paths, io, askedPlace(options), defaults);
   if (problems.length > 0) throw rejected(problems);
   const [warning] = warnings;
   if (warning !== undefined) io.err(`warning: ${problemText(warning)}${warnings.length === 1 ? '' : `; ${warnings.length - 1} more: osier reach --validate`}`);
@@ -24,8 +24,7 @@ export async function objectsOf(paths: readonly string[], io: Io, options: Place
 const rejected = (problems: readonly ObjectProblem[]): Failure => new Failure(exitCodes.usage, 'not-valid', [...problems.map(problemText), 'nothing was computed: this would be rejected when it is applied'].join('\n'), 'Correct these fields.');
 
 /** The endpoints and policies of the installation that the session speaks to. */
-export async function liveObjects(io: Io, options: WorldOptions): Promise<Objects> {
-  const session = sessionOf(io, options);
+export async function liveObjects(options: WorldOptions, session: Session): Promise<Objects> {
   const place = options.all === true ? session.asked : session.place;
   const [endpoints, policies] = await Promise.all([find(session, 'endpoint', place), find(session, 'policy', place)]);
   const known = (document: (typeof endpoints)[number]['document']): { path: string; environment: string } => ({ path: pathOf(document), environment: pathOf(document).split('/').slice(0, 3).join('/') });

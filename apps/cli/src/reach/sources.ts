@@ -68,7 +68,7 @@ export async function readWorld(paths: readonly string[], io: Io, place: Place):
   return { ...read, world: read.problems.length === 0 ? worldFrom(found) : { scopes: [], parties: [], nodes: [], policies: [] } };
 }
 
-export async function readObjects(paths: readonly string[], io: Io, place: Place): Promise<Read & { readonly found: Objects }> {
+export async function readObjects(paths: readonly string[], io: Io, place: Place, defaults: Place = {}): Promise<Read & { readonly found: Objects }> {
   const documents = await readDocuments(paths, io, parseManifests);
   const good = documents.filter((document) => document.error === undefined);
   const manifests = good.filter(isManifest);
@@ -76,7 +76,7 @@ export async function readObjects(paths: readonly string[], io: Io, place: Place
     const [a, b] = [manifests[0], good.find((document) => !isManifest(document))];
     throw usage(`${a?.file}:${a?.lineOf('kind')} is a Kubernetes manifest and ${b?.file}:${b?.lineOf('kind')} is not.`, 'Ask about Kubernetes manifests or about Osier documents, one at a time.');
   }
-  return manifests.length > 0 || good.length === 0 ? cluster(documents) : installation(documents, place);
+  return manifests.length > 0 || good.length === 0 ? cluster(documents) : installation(documents, place, defaults);
 }
 
 function cluster(documents: readonly Located[]): Read & { found: Objects } {
@@ -108,8 +108,8 @@ function cluster(documents: readonly Located[]): Read & { found: Objects } {
   return { found: { source: 'kubernetes', items: manifests }, problems, warnings, objects, ignored };
 }
 
-function installation(documents: readonly Located[], place: Place): Read & { found: Objects } {
-  const { wishes, faulty } = wishesOf(documents, place, {});
+function installation(documents: readonly Located[], place: Place, defaults: Place): Read & { found: Objects } {
+  const { wishes, faulty } = wishesOf(documents, place, defaults);
   const problems = faulty.map(({ at, path, problem }): ObjectProblem => {
     const [kind = '', name = ''] = path === at.file ? [] : path.split(' ');
     const document = documents.filter((other) => other.file === at.file).indexOf(at);

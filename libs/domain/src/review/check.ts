@@ -57,12 +57,7 @@ export function checker(index: IndexedWorld, assertions: readonly Assertion[]): 
       if (!assertion.mayBeEmpty && !members.some((member) => meant(index, who, member) > 0)) return vacuous(assertion, who);
     }
     const marks = new Map(members.map((member): [Member, Marked] => [member, { from: anyMeant(index, assertion.from, member), to: anyMeant(index, assertion.to, member) }]));
-    try {
-      return new Check(index, assertion, members, marks, groupOf).run();
-    } catch (error) {
-      if (!(error instanceof Undecidable)) throw error;
-      return { assertion, result: 'undecidable', reason: error.message };
-    }
+    return new Check(index, assertion, members, marks, groupOf).run();
   };
 }
 
@@ -79,6 +74,7 @@ class Check {
   private readonly protocols: readonly string[];
   private counts = { pairs: 0, exempt: 0, wrong: 0 };
   private first: Counterexample | undefined;
+  private undecided: string | undefined;
 
   constructor(index: IndexedWorld, assertion: Assertion, members: readonly Member[], marks: ReadonlyMap<Member, Marked>, groupOf: ReadonlyMap<Member, number>) {
     this.index = index;
@@ -101,10 +97,18 @@ class Check {
       const [a, b] = [mark(from), mark(to)];
       if (assertion.expect !== 'onlyFrom' && a.from === 0) continue;
       if (assertion.expect !== 'onlyTo' && b.to === 0) continue;
-      for (const pairs of pairsOf(from, to)) this.pair(pairs, a, b);
+      for (const pairs of pairsOf(from, to)) {
+        try {
+          this.pair(pairs, a, b);
+        } catch (error) {
+          if (!(error instanceof Undecidable)) throw error;
+          this.undecided ??= error.message;
+        }
+      }
     }
     const { pairs, exempt, wrong } = this.counts;
     if (this.first !== undefined) return { assertion, result: 'fails', pairs, exempt, wrong, counterexample: this.first };
+    if (this.undecided !== undefined) return { assertion, result: 'undecidable', reason: this.undecided };
     if (pairs === 0 && !assertion.mayBeEmpty) {
       return { assertion, result: 'vacuous', reason: 'there is no pair of two that could exchange a packet: nobody is paired with himself, and addresses are of one family.', fix: 'Correct the selectors; where there may be none, write mayBeEmpty: true.' };
     }

@@ -47,10 +47,11 @@ export function judge({ from, to, family, apart, egress, ingress }: Meeting, pro
   return { egress: egress && side(egress, traffic, how), ingress: ingress && side(ingress, traffic, how) };
 }
 
-/** The ports of every rule that could match one of the two sides, of whatever number. */
-export function* portsBetween({ egress, ingress }: Meeting): Generator<PortMatch> {
+/** Every rule whose peers match one of the two sides, or may, whatever its ports and whether its turn comes. */
+export function* rulesBetween({ egress, ingress }: Meeting): Generator<TierRule & { readonly direction: Direction }> {
   for (const named of [egress, ingress]) {
-    for (const { rules } of named?.own[named.direction] ?? []) for (const tierRule of rules) if (tierRule.rule.ports !== undefined && met(named as Named, tierRule) !== false) yield* tierRule.rule.ports;
+    if (named === undefined) continue;
+    for (const { rules } of named.own[named.direction]) for (const tierRule of rules) if (met(named, tierRule) !== false) yield { ...tierRule, direction: named.direction };
   }
 }
 
@@ -166,9 +167,9 @@ function partyMatches({ index, own, peer }: Named, selector: PartySelector): boo
   });
 }
 
-const portsMatch = (traffic: Traffic, rule: Rule): boolean => rule.ports === undefined || rule.ports.some((port) => portMatches(traffic, port));
+export const portsMatch = (traffic: Pick<Traffic, 'protocol' | 'port' | 'to'>, rule: Rule): boolean => rule.ports === undefined || rule.ports.some((port) => portMatches(traffic, port));
 
-function portMatches({ protocol, port, to }: Traffic, match: PortMatch): boolean {
+function portMatches({ protocol, port, to }: Pick<Traffic, 'protocol' | 'port' | 'to'>, match: PortMatch): boolean {
   if (match.protocol !== undefined && match.protocol !== protocol) return false;
   if ('name' in match) return to.type === 'party' && to.ports.some((p) => p.name === match.name && p.protocol === protocol && p.port === port);
   return !('first' in match) || (port !== undefined && port >= match.first && port <= match.last);
