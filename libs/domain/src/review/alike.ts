@@ -48,7 +48,7 @@ export function looks(index: IndexedWorld, blocks: readonly Block[]): (side: Sid
   };
   const firstOf = (addresses: readonly Address[]): string => ([4, 6] as const).flatMap((family) => addresses.find((a) => a.family === family) ?? []).map(addressLook).join(' ');
   return (side) => {
-    if (side.type === 'outside') return `outside ${firstOf(side.addresses)} ${side.node === undefined ? '' : nodeLook(side.node.name)}`;
+    if (side.type === 'outside') return `outside ${firstOf(side.addresses)} ${side.node === undefined ? '' : `node ${nodeLook(side.node.name)}`}`;
     const ports = side.ports.filter(({ name }) => portNames.has(name)).map(({ name, protocol, port }) => `${name}/${protocol}/${port}`).sort().join();
     const who = side.host === true ? `host ${nodeLook(side.node)}` : `${classLook(side)} ${bits(groups, (names) => names.has(side.name))}`;
     return `${who} ${firstOf(side.addresses)} ${ports} ${(side.segment ?? []).map(({ name }) => name).join()}`;

@@ -1,7 +1,8 @@
 import type { Family } from '../net/address.ts';
 import { meet, passes, place, speaking, type Sides, Undecidable } from '../rules/decide.ts';
 import type { Decided } from '../rules/explain.ts';
-import type { IndexedWorld } from '../rules/index-world.ts';
+import type { IndexedWorld, PartyClass } from '../rules/index-world.ts';
+import type { Direction, Policy, Side } from '../rules/model.ts';
 import { blocksFor, everybody, familiesOf, type Group, groupsOf, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
 import { protocolsOf } from './check.ts';
 import { joined, type PortRange } from './ports.ts';
@@ -33,7 +34,9 @@ export function compare(before: IndexedWorld, after: IndexedWorld): Comparison {
   const protocols = [...new Set(worlds.flatMap(protocolsOf))];
   const rows: Row[] = [];
   const undecided = new Map<string, number>();
-  for (const from of groups) for (const to of groups) for (const pairs of pairsOf(from, to)) {
+  const isSame = unchanged(before, after);
+  const same = new Map(groups.map((group) => [group, { egress: isSame(group, 'egress'), ingress: isSame(group, 'ingress') }]));
+  for (const from of groups) for (const to of groups) for (const pairs of same.get(from)?.egress === true && same.get(to)?.ingress === true ? [] : pairsOf(from, to)) {
     try {
       rows.push(...rowsOf(worlds, pairs, protocols));
     } catch (error) {
@@ -43,6 +46,39 @@ export function compare(before: IndexedWorld, after: IndexedWorld): Comparison {
   }
   const only = (here: number, there: number): string[] => members.filter(({ sides }) => sides[here]?.type === 'party' && sides[there] === undefined).map(({ name }) => name);
   return { changes: merged(rows), members, undecided, endpoints: { new: only(1, 0), gone: only(0, 1) } };
+}
+
+/** Whether somebody of a group is the same in both worlds, and has the same policies in a direction: then so is what is decided there for all of the group. */
+function unchanged(...worlds: [IndexedWorld, IndexedWorld]): (group: Group, direction: Direction) => boolean {
+  const ids = new Map<string, number>();
+  const known = new Map<Policy, number>();
+  const idOf = (policy: Policy): number => {
+    const before = known.get(policy);
+    if (before !== undefined) return before;
+    const text = JSON.stringify(policy, (_key, value: unknown) => (value instanceof Set ? [...value].sort() : value));
+    ids.set(text, ids.get(text) ?? ids.size);
+    known.set(policy, ids.get(text) as number);
+    return ids.get(text) as number;
+  };
+  const ofClass = new Map<PartyClass, Record<Direction, string>>();
+  const textOf = (of: PartyClass): Record<Direction, string> => {
+    const rules = (direction: Direction): string => JSON.stringify(of[direction].map(({ rules: list, isolating }) => [[...new Set(list.map(({ policy }) => idOf(policy)))], isolating.map(idOf)]));
+    const both = ofClass.get(of) ?? { egress: rules('egress'), ingress: rules('ingress') };
+    ofClass.set(of, both);
+    return both;
+  };
+  const seen = (index: IndexedWorld, side: Side | undefined, direction: Direction): string | undefined => {
+    if (side === undefined) return undefined;
+    const node = side.type === 'outside' ? side.node : side.host === true && side.node !== undefined ? index.node(side.node) : undefined;
+    const own = side.type === 'party' && side.host !== true ? index.classOf(side) : undefined;
+    return JSON.stringify([side, node, own?.scopeTags, own === undefined ? '' : textOf(own)[direction]]);
+  };
+  // Nodes are no look of a pod, and who meets his own node there may be another in each world.
+  const nodeOf = (side: Side | undefined): string | undefined => (side?.type === 'outside' ? side.node?.name : side?.node);
+  return ({ members }, direction) => members.every(({ sides: [a, b] }) => nodeOf(a) === nodeOf(b)) && members.some(({ sides: [a, b] }) => {
+    const text = seen(worlds[0], a, direction);
+    return text !== undefined && text === seen(worlds[1], b, direction);
+  });
 }
 
 interface Row { readonly key: string; readonly pairs: Pairs; readonly change: Omit<Change, 'pairs' | 'count'> }

@@ -32,6 +32,7 @@ export function findings(index: IndexedWorld): Finding[] {
 class Review {
   private readonly index: IndexedWorld;
   private readonly protocols: readonly string[];
+  private readonly groups: readonly Group[];
   /** Rules that decide something, as the first that matches. */
   private readonly reached = new Set<Rule>();
   /** Rules without which some verdict would be another. */
@@ -39,18 +40,19 @@ class Review {
   constructor(index: IndexedWorld) {
     this.index = index;
     this.protocols = protocolsOf(index);
+    const blocks = blocksFor([index]);
+    this.groups = groupsOf([index], everybody([index], blocks), blocks);
   }
 
   findings(): Finding[] {
     const rules = this.index.world.policies.flatMap((policy) => directions.flatMap((direction) => policy[direction].map((rule): RuleAt => ({ policy, rule, direction }))));
-    const meetings = this.meetings();
-    for (const meeting of meetings) this.first(meeting);
+    for (const meeting of this.meetings((rule) => !this.needed.has(rule))) this.first(meeting);
     const silent = new Set(rules.filter(({ rule }) => !this.reached.has(rule)).map(({ rule }) => rule));
     // Without them nothing changes, unless their being there is what isolates.
     const removable = new Set(rules.filter(({ rule, policy, direction }) => silent.has(rule) && policy.isolatesByRules?.includes(direction) !== true).map(({ rule }) => rule));
     const doubtful = new Set(rules.filter(({ rule }) => this.reached.has(rule) && !this.needed.has(rule)).map(({ rule }) => rule));
     const by = new Map<Rule, Set<string>>();
-    if (silent.size + doubtful.size > 0) for (const meeting of meetings) this.second(meeting, silent, doubtful, removable, by);
+    for (const meeting of this.meetings((rule) => silent.has(rule) || doubtful.has(rule))) this.second(meeting, silent, doubtful, removable, by);
     return rules.length === 0 ? this.selectNobody() : [...this.selectNobody(), ...rules.flatMap((at) => this.findingOf(at, silent, by))];
   }
 
@@ -71,13 +73,27 @@ class Review {
     return this.index.world.policies.filter((policy) => this.nobody(policy)).map(({ kind, name }) => ({ finding: 'dead', kind, policy: name, direction: undefined, rule: undefined, by: [] }));
   }
 
-  /** One meeting for each two groups and family; also of somebody with himself, as replicas of one workload meet. */
-  private meetings(): Meeting[] {
-    const { index } = this;
-    const blocks = blocksFor([index]);
-    const groups = groupsOf([index], everybody([index], blocks), blocks);
+  /** One meeting for each two groups and family, where a rule that is open to question could decide; also of somebody with himself, as replicas of one workload meet. */
+  private *meetings(isOpen: (rule: Rule) => boolean): Generator<Meeting> {
+    const { index, groups } = this;
     const of = (from: Side, to: Side): Meeting[] => familiesOf(from, to).map((family) => meet(index, from, to, family));
-    return groups.flatMap((from) => [...groups.flatMap((to) => pairsOf(from, to).flatMap(({ sample: [a, b] }) => of(a.sides[0] as Side, b.sides[0] as Side))), ...this.replicas(from).flatMap((party) => of(party, { ...party }))]);
+    const left = new Map<Group, Record<Direction, Rule[]>>(groups.map((group) => [group, { egress: this.rulesOf(group, 'egress'), ingress: this.rulesOf(group, 'ingress') }]));
+    const open = (group: Group, direction: Direction): boolean => {
+      const rules = left.get(group) as Record<Direction, Rule[]>;
+      rules[direction] = rules[direction].filter(isOpen);
+      return rules[direction].length > 0;
+    };
+    for (const from of groups) {
+      for (const to of groups) {
+        if (!open(from, 'egress') && !open(to, 'ingress')) continue;
+        for (const { sample: [a, b] } of pairsOf(from, to)) yield* of(a.sides[0] as Side, b.sides[0] as Side);
+      }
+      for (const party of this.replicas(from)) yield* of(party, { ...party });
+    }
+  }
+  private rulesOf({ members: [member] }: Group, direction: Direction): Rule[] {
+    const side = member?.sides[0];
+    return side?.type !== 'party' || side.host === true ? [] : this.index.classOf(side)[direction].flatMap(({ rules }) => rules.map(({ rule }) => rule));
   }
   private replicas({ members: [member, ...others] }: Group): Party[] {
     const side = member?.sides[0];
