@@ -3,8 +3,8 @@ import type { Member } from '@osier/domain/review/alike';
 /** How many members of a sort there are in all, so that all of them can be told from some. */
 export type Census = (members: readonly Member[]) => string;
 
-const isOutside = ({ name }: Member): boolean => name.startsWith('ip:');
-const isNode = ({ name }: Member): boolean => name.startsWith('node ');
+const isNode = ({ label }: Member): boolean => label.startsWith('node ');
+const isOutside = (member: Member): boolean => member.name.startsWith('ip:') && !isNode(member);
 const scopeOf = (name: string): string => name.slice(0, name.lastIndexOf('/'));
 /** What pods of one workload have in common: `web-6d4cf56db6-x2x7k` and `db-0` without what makes them different. */
 const stemOf = (name: string): string => name.replace(/-[a-f0-9]{6,10}-[a-z0-9]{5}$|-\d+$/, '');

@@ -1,12 +1,12 @@
-import { type Address, addressKey, type Block, contains, type Family } from '../net/address.ts';
+import { type Address, addressKey, addressText, type Block, contains, type Family } from '../net/address.ts';
 import { isOwnNode } from '../rules/decide.ts';
 import type { IndexedWorld } from '../rules/index-world.ts';
 import type { Party, PartySelector, Peer, Side, TagSelector } from '../rules/model.ts';
 import { canonical, tagOf } from '../rules/selector.ts';
 import { blockKey, blocksIn, distinctBlocks, outsideClasses } from './outside.ts';
 
-/** Somebody in each of the worlds that are looked at; undefined where he is not there. */
-export interface Member { readonly name: string; /** What a person is told: a name, or the block of an address outside. */ readonly label: string; readonly sides: readonly (Side | undefined)[] }
+/** Somebody is named as `osier reach` takes it: `shop/web`, `ip:203.0.113.1`. */
+export interface Member { readonly name: string; /** What a person is told: a name, a node, or the block of an address outside. */ readonly label: string; /** In each of the worlds; undefined where he is not there. */ readonly sides: readonly (Side | undefined)[] }
 /** Members that no rule of any of the worlds can tell apart. */
 export interface Group { readonly members: readonly Member[] }
 /** Pairs of two groups that every rule treats alike, and one of them to ask about. */
@@ -69,7 +69,7 @@ export function everybody(indexes: readonly IndexedWorld[], blocks: readonly Blo
   };
   indexes.forEach((index, i) => {
     for (const party of index.world.parties) put(party.name, party.name, i, party);
-    for (const node of index.world.nodes) for (const address of node.addresses) put(`node ${addressKey(address)}`, `node ${node.name}`, i, { type: 'outside', name: `node ${node.name}`, addresses: [address], node });
+    for (const node of index.world.nodes) for (const address of node.addresses) put(`ip:${addressText(address)}`, `node ${node.name}`, i, { type: 'outside', name: `node ${node.name}`, addresses: [address], node });
   });
   if (!indexes.some(isClosed)) for (const { label, side } of outsideClasses(worlds, blocks)) indexes.forEach((_, i) => put(`ip:${side.name}`, label, i, side));
   return [...found].map(([name, { label, sides }]) => ({ name, label, sides }));

@@ -25,8 +25,8 @@ function standIn(worlds: readonly IndexedWorld[], text: string): string {
   const blocks = blocksFor(worlds);
   const look = (of: typeof address): string => `${of.family} ${blocks.map((block) => contains(block, of)).join()}`;
   const members = everybody(worlds, blocks);
-  const onNode = members.find(({ name }) => name === `node ${address.family} ${address.bytes.join('.')}`);
-  const alike = members.find(({ name, sides: [side] }) => name.startsWith('ip:') && side?.addresses[0] !== undefined && look(side.addresses[0]) === look(address));
+  const onNode = members.find(({ name, label }) => name === text && label.startsWith('node '));
+  const alike = members.find(({ name, label, sides: [side] }) => name.startsWith('ip:') && !label.startsWith('node ') && side?.addresses[0] !== undefined && look(side.addresses[0]) === look(address));
   const found = onNode ?? alike;
   if (found === undefined) throw new Error(`nobody stands for ${text}`);
   return found.name;
