@@ -21,7 +21,7 @@ export interface Ask { readonly from: Side; readonly to: Side; readonly protocol
 /** Whether new traffic may begin, and whose rule says so: egress at the source, then ingress at the destination. */
 export function decide(index: IndexedWorld, ask: Ask): Decision {
   const family = ask.family ?? commonFamily(ask.from, ask.to) ?? assumed(ask.from, ask.to);
-  return whole({ ...ask, family }, judge(meet(index, ask.from, ask.to, family), ask.protocol, ask.port, { explain: true }));
+  return whole({ ...ask, family }, judge(meet(index, ask.from, ask.to, family, true), ask.protocol, ask.port, { explain: true }));
 }
 
 /** Two sides and a family, ready to be asked for many ports: whether the peers of a rule match is found out once. */
@@ -29,15 +29,15 @@ export interface Meeting { readonly from: Side; readonly to: Side; readonly fami
 export interface Sides { readonly egress: Where | undefined; readonly ingress: Where | undefined; readonly self?: boolean }
 export interface How { /** Also what only a sentence needs. */ readonly explain?: boolean; /** As if these rules were not there. */ readonly without?: ReadonlySet<Rule> }
 
-export function meet(index: IndexedWorld, from: Side, to: Side, family: Family | undefined): Meeting {
+/** `once`: it is asked for one port only, and remembers nothing. */
+export function meet(index: IndexedWorld, from: Side, to: Side, family: Family | undefined, once = false): Meeting {
   const apart = segmentsApart(from, to);
   const named = (direction: Direction): Named | undefined => {
     const [subject, peer] = direction === 'egress' ? [from, to] : [to, from];
     if (subject.type === 'outside' || subject.host === true) return undefined;
-    return { index, direction, subject, own: index.classOf(subject), peer, family, address: peer.addresses.find((a) => a.family === family), met: new Map() };
+    return { index, direction, subject, own: index.classOf(subject), peer, family, address: peer.addresses.find((a) => a.family === family), met: once ? undefined : new Map() };
   };
-  const none = apart !== undefined || from === to;
-  return { from, to, family, apart, egress: none ? undefined : named('egress'), ingress: none ? undefined : named('ingress') };
+  return { from, to, family, apart, egress: apart === undefined ? named('egress') : undefined, ingress: apart === undefined ? named('ingress') : undefined };
 }
 
 export function judge({ from, to, family, apart, egress, ingress }: Meeting, protocol: string, port: number | undefined, how: How = {}): Sides {
@@ -92,7 +92,7 @@ export const isOwnNode = (subject: Party, peer: Side): boolean =>
   subject.node !== undefined && (peer.type === 'outside' ? peer.node?.name === subject.node : peer.host === true && peer.node === subject.node);
 
 /** One side of a meeting: who is subject to policies, and whom they see. */
-interface Named { readonly index: IndexedWorld; readonly direction: Direction; readonly subject: Party; readonly own: PartyClass; readonly peer: Side; readonly family: Family | undefined; readonly address: Address | undefined; readonly met: Map<Rule, boolean | Opaque> }
+interface Named { readonly index: IndexedWorld; readonly direction: Direction; readonly subject: Party; readonly own: PartyClass; readonly peer: Side; readonly family: Family | undefined; readonly address: Address | undefined; readonly met: Map<Rule, boolean | Opaque> | undefined }
 
 /** The first rule that matches, or that it passes; else the isolation of the tier; undefined: the next tier decides. */
 function inTier(named: Named, traffic: Traffic, tier: TierRules, { explain, without }: How): Where | { readonly left: TierRule } | undefined {
@@ -117,10 +117,10 @@ function matches(named: Named, traffic: Traffic, tierRule: TierRule): boolean {
 
 function met(named: Named, { rule }: TierRule): boolean | Opaque {
   if (rule.peers === undefined) return true;
-  const before = named.met.get(rule);
+  const before = named.met?.get(rule);
   if (before !== undefined) return before;
   const now = peersMatch(named, rule.peers);
-  named.met.set(rule, now);
+  named.met?.set(rule, now);
   return now;
 }
 
