@@ -18,7 +18,7 @@ function whereOf({ pairs: [first] }: Change): 'own-node' | 'other-nodes' | undef
 const whereText = { 'own-node': ' on the same node', 'other-nodes': ' on other nodes' } as const;
 
 function causeText(cause: Cause): string {
-  if (!('rule' in cause)) return `${cause.who} is ${cause.type}`;
+  if (!('rule' in cause)) return cause.type === 'new' ? 'a side of it is new' : 'a side of it goes';
   if (cause.policy === null) return cause.rule === 'unreachable' ? 'in different environments' : cause.rule === 'no-connection' ? 'in different networks' : 'no policy decides';
   const rule = ruleText({ kind: cause.kind ?? '', name: cause.policy }, cause.rule);
   return cause.type === 'now' ? `by ${rule}` : `no longer by ${rule}`;
@@ -42,17 +42,16 @@ export function changeOf(change: Change): Record<string, unknown> {
 
 const count = (changes: readonly Change[], effect: Change['effect']): number => changes.filter((change) => change.effect === effect).reduce((sum, change) => sum + change.count, 0);
 const pairsText = (pairs: number): string => `${pairs} ${pairs === 1 ? 'pair' : 'pairs'}`;
+const [shownNames, shownRules] = [3, 2];
+const someOf = (names: readonly string[], most: number): string => `${names.slice(0, most).join(', ')}${names.length > most ? ` and ${names.length - most} more` : ''}`;
 const meanings: Record<Finding['finding'], (by: string) => string> = {
-  dead: () => 'matches nobody', unreachable: (by) => `never decides: ${by} does before it`, redundant: (by) => `no verdict needs it: without it ${by} decides`,
+  dead: () => 'matches nobody', unreachable: (by) => `always behind ${by}`, redundant: (by) => `without it no verdict changes: ${by} decides`,
 };
 
 function findingText({ finding, kind, policy, rule, by }: Finding): string[] {
   const what = rule === undefined ? `${kind} ${policy}` : ruleText({ kind, name: policy }, rule);
-  return [finding, what, rule === undefined ? 'selects nobody' : meanings[finding](by.join(', '))];
+  return [finding, what, rule === undefined ? 'selects nobody' : meanings[finding](someOf(by, shownRules))];
 }
-
-const shownNames = 3;
-const someOf = (names: readonly string[]): string => `${names.slice(0, shownNames).join(', ')}${names.length > shownNames ? ` and ${names.length - shownNames} more` : ''}`;
 
 export function planText({ comparison, findings, protocols }: Planned, name: Census): string {
   const { changes, undecided, endpoints } = comparison;
@@ -68,7 +67,7 @@ export function planText({ comparison, findings, protocols }: Planned, name: Cen
     ...(now.length === 0 ? [] : ['', table(['FINDING', 'RULE', 'WHY'], now.map(findingText))]),
     '',
     ...(rows.length === 0 ? [] : [`${pairsText(count(changes, 'opens'))} open, ${pairsText(count(changes, 'closes'))} close; live flows that would end are not counted`]),
-    ...(['new', 'gone'] as const).flatMap((key) => (endpoints[key].length === 0 ? [] : [`${endpoints[key].length} ${key}: ${someOf(endpoints[key])}`])),
+    ...(['new', 'gone'] as const).flatMap((key) => (endpoints[key].length === 0 ? [] : [`${endpoints[key].length} ${key}: ${someOf(endpoints[key], shownNames)}`])),
     ...(before === 0 ? [] : [`${before} ${before === 1 ? 'rule was' : 'rules were'} dead, unreachable or redundant before as well: -o json lists them`]),
     ...[...undecided].map(([reason, pairs]) => `not decided for ${pairsText(pairs)}, which depend on what cannot be evaluated: ${reason}`),
   ].join('\n').trimEnd();

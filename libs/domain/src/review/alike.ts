@@ -91,7 +91,7 @@ export const blocksFor = (indexes: readonly IndexedWorld[], more: readonly Block
 const onNodes = (group: Group): boolean => group.members[0]?.sides.some((side) => side !== undefined && (side.type === 'outside' ? side.node !== undefined : side.host === true)) === true;
 export const ownNode = (a: Side | undefined, b: Side | undefined): boolean =>
   a !== undefined && b !== undefined && ((a.type === 'party' && a.host !== true && isOwnNode(a, b)) || (b.type === 'party' && b.host !== true && isOwnNode(b, a)));
-const isOutside = (group: Group): boolean => group.members[0]?.sides.every((side) => side === undefined || side.type === 'outside') === true;
+export const isOutside = (group: Group): boolean => group.members[0]?.sides.every((side) => side === undefined || side.type === 'outside') === true;
 
 /** The pairs of two groups, apart where it counts that one is the node of the other; nobody is paired with himself. */
 export function pairsOf(from: Group, to: Group): Pairs[] {

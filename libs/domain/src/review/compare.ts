@@ -3,7 +3,7 @@ import { meet, passes, place, speaking, type Sides, Undecidable } from '../rules
 import type { Decided } from '../rules/explain.ts';
 import type { IndexedWorld, PartyClass } from '../rules/index-world.ts';
 import type { Direction, Policy, Side } from '../rules/model.ts';
-import { blocksFor, everybody, familiesOf, type Group, groupsOf, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
+import { blocksFor, everybody, familiesOf, type Group, groupsOf, isOutside, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
 import { protocolsOf } from './check.ts';
 import { joined, type PortRange } from './ports.ts';
 import { type Span, spansOf } from './spans.ts';
@@ -11,7 +11,7 @@ import { type Span, spansOf } from './spans.ts';
 /** Why a pair opens or closes: what decides now, or what did and does no more. */
 export type Cause =
   | ({ readonly type: 'now' | 'no-longer' } & Omit<Decided, 'reason'>)
-  | { readonly type: 'new' | 'gone'; readonly who: string };
+  | { readonly type: 'new' | 'gone' };
 export interface Change {
   readonly effect: 'opens' | 'closes';
   readonly pairs: readonly Pairs[];
@@ -97,15 +97,15 @@ function rowsOf(worlds: readonly IndexedWorld[], pairs: Pairs, protocols: readon
       const [passed, passing] = [before !== undefined && passes(before), after !== undefined && passes(after)];
       if (passed === passing) continue;
       const effect = passing ? 'opens' : 'closes';
-      const cause = causeOf(before, after, pairs);
+      const cause = causeOf(before, after);
       const key = JSON.stringify([effect, family ?? 0, cause]);
       const known = found.get(key) ?? { effect, cause, ports: [], family };
       known.ports.push({ protocol, first, last });
       found.set(key, known);
     }
   }
-  const isOutside = pairs.sample.some(({ name }) => name.startsWith('ip:'));
-  return oneForFamilies([...found.values()].map(({ family, ...rest }) => ({ ...rest, families: isOutside ? [] : [family], ports: tidy(rest.ports) }))).map((change) => ({ key: JSON.stringify([change, relation(pairs)]), pairs, change }));
+  const byAddress = pairs.sample.some(({ name }) => name.startsWith('ip:'));
+  return oneForFamilies([...found.values()].map(({ family, ...rest }) => ({ ...rest, families: byAddress ? [] : [family], ports: tidy(rest.ports) }))).map((change) => ({ key: JSON.stringify([change, relation(pairs)]), pairs, change }));
 }
 
 /** Whether the pairs are those of a pod and its own node, or those that are not. */
@@ -136,10 +136,9 @@ function* sideBySide(old: readonly Span[], now: readonly Span[]): Generator<{ fi
   }
 }
 
-function causeOf(before: Sides | undefined, after: Sides | undefined, { sample: [a, b] }: Pairs): Cause {
-  const missing = (i: number): Member => (a.sides[i] === undefined ? a : b);
-  if (before === undefined) return { type: 'new', who: missing(0).name };
-  if (after === undefined) return { type: 'gone', who: missing(1).name };
+function causeOf(before: Sides | undefined, after: Sides | undefined): Cause {
+  if (before === undefined) return { type: 'new' };
+  if (after === undefined) return { type: 'gone' };
   if (!passes(after)) return { type: 'now', ...place(after[speaking(after)] as NonNullable<Sides['egress']>) };
   const direction = speaking(before);
   const now = after[direction];
@@ -161,11 +160,17 @@ function merged(rows: readonly Row[]): Change[] {
     known.pairs.push(pairs);
     bySource.set(at, known);
   }
+  const textOf = (key: string, from: Iterable<number>): string => `${key} ${[...from].sort((x, y) => x - y).join()}`;
+  // Somebody alone in his group has no pair with himself, and may be meant all the same where all others are.
+  const namesOf = ({ key, to, from }: { key: string; to: Group; from: ReadonlySet<number> }): string[] =>
+    [textOf(key, from), ...(to.members.length === 1 && !isOutside(to) && !from.has(idOf(to)) ? [textOf(key, [...from, idOf(to)])] : [])];
+  const times = new Map<string, number>();
+  for (const row of bySource.values()) for (const name of namesOf(row)) times.set(name, (times.get(name) ?? 0) + 1);
   const whole = new Map<string, { pairs: Pairs[]; change: Row['change'] }>();
-  for (const { key, to, from, pairs, change } of bySource.values()) {
-    // Somebody alone in his group has no pair with himself, and is meant all the same where all others are.
-    if (to.members.length === 1 && to.members[0]?.sides.some((side) => side?.type === 'party') === true) from.add(idOf(to));
-    const at = `${key} ${[...from].sort((x, y) => x - y).join()}`;
+  for (const row of bySource.values()) {
+    const { pairs, change } = row;
+    const [alone = '', withSelf = alone] = namesOf(row);
+    const at = (times.get(withSelf) ?? 0) > (times.get(alone) ?? 0) ? withSelf : alone;
     const known = whole.get(at) ?? { pairs: [], change };
     known.pairs.push(...pairs);
     whole.set(at, known);

@@ -23,7 +23,6 @@ export interface Finding {
 interface RuleAt { readonly policy: Policy; readonly rule: Rule; readonly direction: Direction }
 const directions = ['ingress', 'egress'] as const;
 export const ruleText = (policy: Pick<Policy, 'kind' | 'name'>, rule: string): string => (rule === 'default-deny' ? `the isolation of ${policy.kind} ${policy.name}` : `rule ${rule} of ${policy.kind} ${policy.name}`);
-const byShown = 3;
 
 export function findings(index: IndexedWorld): Finding[] {
   return new Review(index).findings();
@@ -58,7 +57,7 @@ class Review {
 
   private findingOf({ policy, rule, direction }: RuleAt, silent: ReadonlySet<Rule>, by: ReadonlyMap<Rule, ReadonlySet<string>>): Finding[] {
     if (this.nobody(policy) || this.needed.has(rule)) return [];
-    const at = { kind: policy.kind, policy: policy.name, direction, rule: rule.name, by: [...(by.get(rule) ?? [])].slice(0, byShown) };
+    const at = { kind: policy.kind, policy: policy.name, direction, rule: rule.name, by: [...(by.get(rule) ?? [])] };
     return [{ finding: !silent.has(rule) ? 'redundant' : by.has(rule) ? 'unreachable' : 'dead', ...at }];
   }
 
