@@ -17,6 +17,7 @@ describe('a rule', () => {
     ['for a named port that its destination has is not', [db({ ports: [{ port: 'db' }] })], []],
     ['for replicas of a pod that is alone now is not dead', [db({ from: [{ podSelector: app('db') }] })], []],
     ['behind one that takes all of it is unreachable', [db(fromWeb, { ...fromWeb, ports: [{ port: 5432 }] })], ['unreachable shop/db ingress[1] by rule ingress[0] of NetworkPolicy shop/db']],
+    ['that stands twice is unreachable the second time, and needed the first', [db(fromWeb, fromWeb)], ['unreachable shop/db ingress[1] by rule ingress[0] of NetworkPolicy shop/db']],
     ['behind a tier that takes all of it is unreachable', [db(fromWeb), admin('a', 1, { ingress: [{ name: 'all', action: 'Allow', from: [everywhere] }] })], ['unreachable shop/db ingress[0] by rule all of AdminNetworkPolicy a']],
     ['behind two that together take all of it is unreachable', [admin('a', 1, { ingress: [
       { name: 'low', action: 'Deny', from: [everywhere], ports: [{ portRange: { protocol: 'TCP', start: 1, end: 99 } }] }, { name: 'high', action: 'Allow', from: [everywhere], ports: [{ portRange: { protocol: 'TCP', start: 100, end: 65535 } }] },
