@@ -93,7 +93,7 @@ function rowsOf(worlds: readonly IndexedWorld[], pairs: Pairs, protocols: readon
       const { from, to } = sides[i] as (typeof sides)[number];
       return from === undefined || to === undefined || families[i]?.includes(family) !== true ? closed : spansOf(meet(index, from, to, family), protocols);
     });
-    for (const protocol of protocols) for (const { first, last, before, after } of sideBySide(old?.get(protocol) ?? [], now?.get(protocol) ?? [])) {
+    for (const protocol of protocols) if (!isPlain(old?.get(protocol), now?.get(protocol))) for (const { first, last, before, after } of sideBySide(old?.get(protocol) ?? [], now?.get(protocol) ?? [])) {
       const [passed, passing] = [before !== undefined && passes(before), after !== undefined && passes(after)];
       if (passed === passing) continue;
       const effect = passing ? 'opens' : 'closes';
@@ -107,6 +107,9 @@ function rowsOf(worlds: readonly IndexedWorld[], pairs: Pairs, protocols: readon
   const byAddress = pairs.sample.some(({ name }) => name.startsWith('ip:'));
   return oneForFamilies([...found.values()].map(({ family, ...rest }) => ({ ...rest, families: byAddress ? [] : [family], ports: tidy(rest.ports) }))).map((change) => ({ key: JSON.stringify([change, relation(pairs)]), pairs, change }));
 }
+
+/** One span on either side, and the same verdict: most pairs of most changes. */
+const isPlain = ([a, ...more]: readonly Span[] = [], [b, ...others]: readonly Span[] = []): boolean => a !== undefined && b !== undefined && more.length + others.length === 0 && passes(a.sides) === passes(b.sides);
 
 /** Whether the pairs are those of a pod and its own node, or those that are not. */
 const relation = ({ only, sample: [a, b] }: Pairs): string => (only === undefined ? '' : a.sides.map((side, i) => ownNode(side, b.sides[i])).join());

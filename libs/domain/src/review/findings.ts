@@ -118,17 +118,17 @@ class Review {
       for (const direction of directions) {
         for (const rule of deciding(sides, direction)) {
           this.reached.add(rule);
-          this.tryWithout(meeting, protocol, first, sides, new Set([rule]), rule);
+          this.tryWithout(meeting, protocol, first, sides, rule);
         }
-        for (const rule of isolating(sides, direction)) this.tryWithout(meeting, protocol, first, sides, new Set([rule]), rule);
+        for (const rule of isolating(sides, direction)) this.tryWithout(meeting, protocol, first, sides, rule);
       }
     }
   }
 
-  private tryWithout(meeting: Meeting, protocol: string, port: number, sides: Sides, without: ReadonlySet<Rule>, rule: Rule): Sides | undefined {
+  private tryWithout(meeting: Meeting, protocol: string, port: number, sides: Sides, rule: Rule, others: ReadonlySet<Rule> = none): Sides | undefined {
     if (this.needed.has(rule)) return undefined;
     try {
-      const then = judge(meeting, protocol, port, { without });
+      const then = judge(meeting, protocol, port, { without: new Set([...others, rule]) });
       if (passes(then) === passes(sides)) return then;
     } catch (error) {
       if (!(error instanceof Undecidable)) throw error;
@@ -154,13 +154,14 @@ class Review {
       if (sides[direction] === undefined || !portsMatch({ protocol, port: first, to: meeting.to }, rule)) continue;
       if (silent.has(rule)) say(at, sides, direction);
       else if (deciding(sides, direction).includes(rule)) {
-        const then = this.tryWithout(meeting, protocol, first, sides, new Set([...removable, rule]), rule);
+        const then = this.tryWithout(meeting, protocol, first, sides, rule, removable);
         if (then !== undefined) say(at, then, direction);
       }
     }
   }
 }
 
+const none: ReadonlySet<Rule> = new Set();
 const deciding = (sides: Sides, direction: Direction): Rule[] => {
   const where = sides[direction];
   return where === undefined ? [] : [...(where.passing ?? []), ...(where.by === undefined ? [] : [where.by])];

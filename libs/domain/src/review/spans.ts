@@ -1,4 +1,4 @@
-import { judge, type How, type Meeting, rulesBetween, type Sides } from '../rules/decide.ts';
+import { judge, type How, type Meeting, portsBetween, type Sides } from '../rules/decide.ts';
 import type { PortMatch } from '../rules/model.ts';
 import type { Range } from './ports.ts';
 
@@ -26,15 +26,14 @@ function borders(meeting: Meeting, matches: readonly PortMatch[], protocol: stri
 
 /** Every port of each protocol, in spans that no rule of the two sides divides; protocols that no rule names are decided once. */
 export function spansOf(meeting: Meeting, protocols: readonly string[], how: How = {}): Map<string, Span[]> {
-  const matches: PortMatch[] = [];
-  for (const { rule } of rulesBetween(meeting)) if (rule.ports !== undefined) matches.push(...rule.ports);
+  const matches = portsBetween(meeting);
   const spans = (protocol: string): Span[] => {
     const starts = borders(meeting, matches, protocol);
     return starts.map((first, i) => ({ first, last: (starts[i + 1] ?? lastPort + 1) - 1, sides: judge(meeting, protocol, first, how) }));
   };
   let unnamed: Span[] | undefined;
   return new Map(protocols.map((protocol) => {
-    if (matches.some((match) => match.protocol === protocol || match.protocol === undefined)) return [protocol, spans(protocol)];
+    if (matches.length > 0 && matches.some((match) => match.protocol === protocol || match.protocol === undefined)) return [protocol, spans(protocol)];
     unnamed ??= spans(protocol);
     return [protocol, unnamed.map((span, i) => (i === 0 ? { ...span, first: firstPort(protocol) } : span))];
   }));

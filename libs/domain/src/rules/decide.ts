@@ -47,6 +47,16 @@ export function judge({ from, to, family, apart, egress, ingress }: Meeting, pro
   return { egress: egress && side(egress, traffic, how), ingress: ingress && side(ingress, traffic, how) };
 }
 
+/** The ports that rules between the two sides name, whether their turn comes or not. */
+export function portsBetween({ egress, ingress }: Meeting): PortMatch[] {
+  const found: PortMatch[] = [];
+  for (const named of [egress, ingress]) {
+    if (named === undefined) continue;
+    for (const { rules } of named.own[named.direction]) for (const tierRule of rules) if (tierRule.rule.ports !== undefined && met(named, tierRule) !== false) found.push(...tierRule.rule.ports);
+  }
+  return found;
+}
+
 /** Every rule whose peers match one of the two sides, or may, whatever its ports and whether its turn comes. */
 export function* rulesBetween({ egress, ingress }: Meeting): Generator<TierRule & { readonly direction: Direction }> {
   for (const named of [egress, ingress]) {
@@ -73,18 +83,16 @@ function segmentsApart(from: Side, to: Side): Where | undefined {
 
 /** What the policies of one side say. */
 function side(named: Named, traffic: Traffic, how: How): Where {
-  let passed: Pick<Where, 'passed'> = {};
-  const passing: Rule[] = [];
+  let left: Pick<Where, 'passed' | 'passing'> | undefined;
   for (const tier of named.own[named.direction]) {
     // A pod cannot cut itself off from its own node: NetworkPolicy says so of itself, the other kinds do not.
     if (tier.tier === 'NetworkPolicy' && isOwnNode(named.subject, named.peer)) continue;
     const found = inTier(named, traffic, tier, how);
     if (found === undefined) continue;
-    if (!('left' in found)) return { ...found, ...passed, ...(passing.length > 0 ? { passing } : {}) };
-    passed = { passed: { policy: found.left.policy, rule: found.left.rule.name }, ...passed };
-    passing.push(found.left.rule);
+    if (!('left' in found)) return left === undefined ? found : { ...found, ...left };
+    left = { passed: left?.passed ?? { policy: found.left.policy, rule: found.left.rule.name }, passing: [...(left?.passing ?? []), found.left.rule] };
   }
-  return { action: 'Allow', tier: 'Default', policy: undefined, rule: 'default-allow', others: 0, ...passed, ...(passing.length > 0 ? { passing } : {}) };
+  return { action: 'Allow', tier: 'Default', policy: undefined, rule: 'default-allow', others: 0, ...left };
 }
 
 /** Whether one is the node of the other, or speaks with its address. */
