@@ -8,7 +8,7 @@ import { selects } from '../rules/selector.ts';
 import { blocksFor, everybody, familiesOf, groupsOf, isClosed, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
 import type { Assertion, Who } from './assertions.ts';
 import { type PortRange, type Range, within, without } from './ports.ts';
-import { type Span, spansOf } from './spans.ts';
+import { type Span, spanner } from './spans.ts';
 
 /** The packet that shows an assertion wrong, and what was decided about it. */
 export interface Counterexample {
@@ -52,12 +52,13 @@ export function checker(index: IndexedWorld, assertions: readonly Assertion[]): 
   const members = everybody([index], blocks);
   const alike = groupsOf([index], members, blocks);
   const groupOf = new Map(alike.flatMap((group, i) => group.members.map((member) => [member, i] as const)));
+  const spansOf = spanner(protocolsOf(index));
   return (assertion) => {
     for (const who of [...assertion.from, ...assertion.to]) {
       if (!assertion.mayBeEmpty && !members.some((member) => meant(index, who, member) > 0)) return vacuous(assertion, who);
     }
     const marks = new Map(members.map((member): [Member, Marked] => [member, { from: anyMeant(index, assertion.from, member), to: anyMeant(index, assertion.to, member) }]));
-    return new Check(index, assertion, members, marks, groupOf).run();
+    return new Check(index, assertion, members, marks, groupOf, spansOf).run();
   };
 }
 
@@ -71,16 +72,16 @@ class Check {
   private readonly assertion: Assertion;
   private readonly groups: ReturnType<typeof groupsOf>;
   private readonly marks: ReadonlyMap<Member, Marked>;
-  private readonly protocols: readonly string[];
+  private readonly spansOf: ReturnType<typeof spanner>;
   private counts = { pairs: 0, exempt: 0, wrong: 0 };
   private first: Counterexample | undefined;
   private undecided: string | undefined;
 
-  constructor(index: IndexedWorld, assertion: Assertion, members: readonly Member[], marks: ReadonlyMap<Member, Marked>, groupOf: ReadonlyMap<Member, number>) {
+  constructor(index: IndexedWorld, assertion: Assertion, members: readonly Member[], marks: ReadonlyMap<Member, Marked>, groupOf: ReadonlyMap<Member, number>, spansOf: ReturnType<typeof spanner>) {
     this.index = index;
     this.assertion = assertion;
     this.marks = marks;
-    this.protocols = protocolsOf(index);
+    this.spansOf = spansOf;
     const groups = new Map<string, Member[]>();
     for (const member of members) {
       const { from, to } = marks.get(member) as Marked;
@@ -127,7 +128,7 @@ class Check {
       const isChosen = (chosen & bit) > 0;
       if (!only && !isChosen) continue;
       asked = true;
-      const spans = spansOf(meet(this.index, from, to, family), this.protocols);
+      const spans = this.spansOf(meet(this.index, from, to, family));
       const found = expect === 'allow' || (only && isChosen) ? this.notAllowed(spans, only) : this.passing(spans, only);
       // That a pod and its own node reach each other no NetworkPolicy can forbid, so it is held against nobody who was not named.
       if (found !== undefined && only && !isChosen && ownNode(from, to)) exempt = true;

@@ -6,7 +6,7 @@ import type { Direction, Policy, Side } from '../rules/model.ts';
 import { blocksFor, everybody, familiesOf, type Group, groupsOf, isOutside, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
 import { protocolsOf } from './check.ts';
 import { joined, type PortRange } from './ports.ts';
-import { type Span, spansOf } from './spans.ts';
+import { type Span, spanner } from './spans.ts';
 
 /** Why a pair opens or closes: what decides now, or what did and does no more. */
 export type Cause =
@@ -32,13 +32,14 @@ export function compare(before: IndexedWorld, after: IndexedWorld): Comparison {
   const members = everybody(worlds, blocks);
   const groups = groupsOf(worlds, members, blocks);
   const protocols = [...new Set(worlds.flatMap(protocolsOf))];
+  const spansOf = worlds.map(() => spanner(protocols));
   const rows: Row[] = [];
   const undecided = new Map<string, number>();
   const isSame = unchanged(before, after);
   const same = new Map(groups.map((group) => [group, { egress: isSame(group, 'egress'), ingress: isSame(group, 'ingress') }]));
   for (const from of groups) for (const to of groups) for (const pairs of same.get(from)?.egress === true && same.get(to)?.ingress === true ? [] : pairsOf(from, to)) {
     try {
-      rows.push(...rowsOf(worlds, pairs, protocols));
+      rows.push(...rowsOf(worlds, spansOf, pairs, protocols));
     } catch (error) {
       if (!(error instanceof Undecidable)) throw error;
       undecided.set(error.message, (undecided.get(error.message) ?? 0) + pairs.count);
@@ -83,7 +84,7 @@ function unchanged(...worlds: [IndexedWorld, IndexedWorld]): (group: Group, dire
 
 interface Row { readonly key: string; readonly pairs: Pairs; readonly change: Omit<Change, 'pairs' | 'count'> }
 
-function rowsOf(worlds: readonly IndexedWorld[], pairs: Pairs, protocols: readonly string[]): Row[] {
+function rowsOf(worlds: readonly IndexedWorld[], spansOf: readonly ReturnType<typeof spanner>[], pairs: Pairs, protocols: readonly string[]): Row[] {
   const [a, b] = pairs.sample;
   const sides = worlds.map((_, i) => ({ from: a.sides[i], to: b.sides[i] }));
   const families = sides.map(({ from, to }) => (from === undefined || to === undefined ? [] : familiesOf(from, to)));
@@ -91,7 +92,7 @@ function rowsOf(worlds: readonly IndexedWorld[], pairs: Pairs, protocols: readon
   for (const family of new Set(families.flat())) {
     const [old, now] = worlds.map((index, i) => {
       const { from, to } = sides[i] as (typeof sides)[number];
-      return from === undefined || to === undefined || families[i]?.includes(family) !== true ? closed : spansOf(meet(index, from, to, family), protocols);
+      return from === undefined || to === undefined || families[i]?.includes(family) !== true ? closed : spansOf[i]?.(meet(index, from, to, family)) ?? closed;
     });
     for (const protocol of protocols) if (!isPlain(old?.get(protocol), now?.get(protocol))) for (const { first, last, before, after } of sideBySide(old?.get(protocol) ?? [], now?.get(protocol) ?? [])) {
       const [passed, passing] = [before !== undefined && passes(before), after !== undefined && passes(after)];

@@ -3,7 +3,7 @@ import type { IndexedWorld } from '../rules/index-world.ts';
 import type { Direction, Party, Policy, Rule, Side } from '../rules/model.ts';
 import { blocksFor, everybody, familiesOf, type Group, groupsOf, pairsOf } from './alike.ts';
 import { protocolsOf } from './check.ts';
-import { type Span, spansOf } from './spans.ts';
+import { type Span, spanner } from './spans.ts';
 
 /**
  * What is wrong with a rule that is there. `dead`: nobody here could ever match it. `unreachable`: whatever it matches, another rule decides before it.
@@ -30,7 +30,7 @@ export function findings(index: IndexedWorld): Finding[] {
 
 class Review {
   private readonly index: IndexedWorld;
-  private readonly protocols: readonly string[];
+  private readonly spansOf: ReturnType<typeof spanner>;
   private readonly groups: readonly Group[];
   /** Rules that decide something, as the first that matches. */
   private readonly reached = new Set<Rule>();
@@ -38,7 +38,7 @@ class Review {
   private readonly needed = new Set<Rule>();
   constructor(index: IndexedWorld) {
     this.index = index;
-    this.protocols = protocolsOf(index);
+    this.spansOf = spanner(protocolsOf(index));
     const blocks = blocksFor([index]);
     this.groups = groupsOf([index], everybody([index], blocks), blocks);
   }
@@ -101,7 +101,7 @@ class Review {
 
   private spans(meeting: Meeting): ReadonlyMap<string, readonly Span[]> | undefined {
     try {
-      return spansOf(meeting, this.protocols);
+      return this.spansOf(meeting);
     } catch (error) {
       if (!(error instanceof Undecidable)) throw error;
       // Nothing is said of rules that stand beside what cannot be evaluated.

@@ -47,14 +47,21 @@ export function judge({ from, to, family, apart, egress, ingress }: Meeting, pro
   return { egress: egress && side(egress, traffic, how), ingress: ingress && side(ingress, traffic, how) };
 }
 
-/** The ports that rules between the two sides name, whether their turn comes or not. */
-export function portsBetween({ egress, ingress }: Meeting): PortMatch[] {
-  const found: PortMatch[] = [];
-  for (const named of [egress, ingress]) {
-    if (named === undefined) continue;
-    for (const { rules } of named.own[named.direction]) for (const tierRule of rules) if (tierRule.rule.ports !== undefined && met(named, tierRule) !== false) found.push(...tierRule.rule.ports);
+/** What the rules of one direction make of a pair, before a port is asked for. `key` is the same where every port is decided alike; undefined where that depends on what cannot be evaluated. */
+export function hear({ to, ...sides }: Meeting, direction: Direction): { readonly key: string | undefined; readonly ports: readonly PortMatch[] } | undefined {
+  const named = sides[direction];
+  if (named === undefined) return undefined;
+  const ports: PortMatch[] = [];
+  let [key, isNamed, isOpaque]: [string, boolean, boolean] = [isOwnNode(named.subject, named.peer) ? '=' : '', false, false];
+  for (const { rules } of named.own[direction]) for (const tierRule of rules) {
+    const found = met(named, tierRule);
+    key += found === false ? '0' : '1';
+    if (typeof found !== 'boolean') isOpaque = true;
+    if (found === false || tierRule.rule.ports === undefined) continue;
+    ports.push(...tierRule.rule.ports);
+    isNamed ||= tierRule.rule.ports.some((port) => 'name' in port);
   }
-  return found;
+  return { key: isOpaque ? undefined : `${named.own.id} ${key} ${isNamed && to.type === 'party' ? JSON.stringify(to.ports) : ''}`, ports };
 }
 
 /** Every rule whose peers match one of the two sides, or may, whatever its ports and whether its turn comes. */
