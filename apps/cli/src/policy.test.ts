@@ -171,7 +171,7 @@ describe('osier policy plan', () => {
     const to = file('live-plan.yaml', 'kind: policy\nname: db\nspec:\n  appliesTo: { matchTags: { app: db } }\n  ingress: []\n');
     const place = ['-d', 'acme', '-p', 'shop', '-e', 'staging'];
     const [ended, mixed] = await Promise.all([policy(['plan', '-f', to, ...place], { live: true }), policy(['plan', '-f', '-', ...place], { live: true, stdin: closed(api) })]);
-    expect(lines(ended.out)).toContain('closes acme/shop/staging/api-1 → acme/shop/staging/db-1 TCP/5432 by the isolation of policy acme/shop/staging/db');
+    expect(lines(ended.out)).toContain('closes staging/api-1 → staging/db-1 TCP/5432 by the isolation of policy acme/shop/staging/db');
     expect([mixed.code, mixed.err]).toEqual([2, expect.stringContaining('--against FILES')]);
   });
 

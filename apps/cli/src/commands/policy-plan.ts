@@ -7,9 +7,8 @@ import type { Io } from '../io.ts';
 import { print } from '../output.ts';
 import { namer } from '../policy/names.ts';
 import { changeOf, type Planned, planText } from '../policy/plan-show.ts';
-import { liveObjects, objectsOf, onlyOneStdin, type WorldOptions } from '../policy/worlds.ts';
+import { indexOf, liveObjects, objectsOf, onlyOneStdin, sessionOr, type WorldOptions } from '../policy/worlds.ts';
 import { keysOf, type Objects, replaced, worldFrom } from '../reach/sources.ts';
-import { sessionOf } from '../session.ts';
 
 export interface PolicyPlanOptions extends WorldOptions { readonly file?: readonly string[]; readonly delete?: readonly string[]; readonly against?: readonly string[]; readonly failOn?: 'open' | 'close' | 'any' }
 
@@ -18,7 +17,7 @@ export async function policyPlan(io: Io, options: PolicyPlanOptions): Promise<Ex
   const { file = [], delete: deleted = [], against } = options;
   if (file.length + deleted.length === 0) throw usage('say what is to change.', 'Add -f FILE for what is to be applied, or --delete FILE.');
   onlyOneStdin(file, deleted, against);
-  const session = against === undefined ? sessionOf(io, options) : undefined;
+  const session = against === undefined ? sessionOr(io, options, '--against FILES') : undefined;
   const read = async (paths: readonly string[]): Promise<Objects> => objectsOf(paths, io, options, session?.connection.defaults);
   const base = session === undefined ? await read(against ?? []) : await liveObjects(options, session);
   const [changed, gone] = [await read(file), await read(deleted)];
@@ -27,7 +26,7 @@ export async function policyPlan(io: Io, options: PolicyPlanOptions): Promise<Ex
   const missing = [...keys].filter((key) => !keysOf(base).includes(key));
   for (const key of missing) io.err(`warning: --delete names ${key}, which is not there`);
   const source = base.items.length > 0 ? base.source : changed.source;
-  const [before, after] = [indexWorld(worldFrom(base)), indexWorld(worldFrom(replaced({ ...base, source } as Objects, changed, keys)))];
+  const [before, after] = [indexWorld(worldFrom(base)), indexOf(replaced({ ...base, source } as Objects, changed, keys), io)];
   const comparison = compare(before, after);
   const known = new Set(findings(before).map(keyOf));
   const planned: Planned = { comparison, protocols: [...new Set([before, after].flatMap(protocolsOf))], findings: findings(after).map((one) => ({ ...one, since: known.has(keyOf(one)) ? 'before' as const : 'now' as const })) };

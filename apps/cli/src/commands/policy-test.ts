@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { readAssertions, type Assertion, type Words } from '@osier/domain/review/assertions';
 import { checker } from '@osier/domain/review/check';
-import { indexWorld } from '@osier/domain/rules/index-world';
 import { exitCodes, type ExitCode, Failure, usage } from '../failure.ts';
 import type { Io } from '../io.ts';
 import { print } from '../output.ts';
 import { resultOf, testText, type Told } from '../policy/test-show.ts';
-import { liveObjects, objectsOf, type WorldOptions } from '../policy/worlds.ts';
-import { placesOf, worldFrom } from '../reach/sources.ts';
-import { sessionOf } from '../session.ts';
+import { indexOf, liveObjects, objectsOf, sessionOr, type WorldOptions } from '../policy/worlds.ts';
+import { placesOf } from '../reach/sources.ts';
 import { parseYaml } from '../yaml.ts';
 
 export interface PolicyTestOptions extends WorldOptions { readonly file?: readonly string[] }
@@ -16,9 +14,9 @@ export interface PolicyTestOptions extends WorldOptions { readonly file?: readon
 /** `policy test`: assertions against what files or the installation say. */
 export async function policyTest(io: Io, path: string, options: PolicyTestOptions): Promise<ExitCode> {
   const text = textOf(path);
-  const objects = options.file === undefined ? await liveObjects(options, sessionOf(io, options)) : await objectsOf(options.file, io, options);
+  const objects = options.file === undefined ? await liveObjects(options, sessionOr(io, options, '-f FILES')) : await objectsOf(options.file, io, options);
   const { assertions, lineOf } = assertionsIn(path, text, objects.source);
-  const index = indexWorld(worldFrom(objects));
+  const index = indexOf(objects, io);
   const check = checker(index, assertions);
   const all = assertions.map((assertion): Told => ({ outcome: check(assertion), line: lineOf(assertion.field) }));
   const places = placesOf(objects);

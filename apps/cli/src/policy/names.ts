@@ -18,7 +18,12 @@ function counted(names: readonly string[]): Map<string, number> {
 
 /** Names sets of members so that a tired person can read them: `shop/web-* (3)`, `every pod of shop (12)`, `any other IPv4 address`. */
 export function namer(all: readonly Member[], what: 'pod' | 'endpoint'): Census {
-  const parties = all.filter((member) => !isOutside(member) && !isNode(member)).map(({ name }) => name);
+  const full = all.filter((member) => !isOutside(member) && !isNode(member)).map(({ name }) => name);
+  // Of `acme/shop/staging/web` what is the same for all of them goes without saying; `osier reach` takes the rest as well.
+  const projects = new Set(full.map((name) => name.split('/').slice(0, -2).join('/')));
+  const [project = ''] = projects;
+  const short = (name: string): string => (projects.size === 1 && project !== '' ? name.slice(project.length + 1) : name);
+  const parties = full.map(short);
   const [ofScope, ofStem] = [counted(parties.map(scopeOf)), counted(parties.map(stemOf))];
   const totals = { parties: parties.length, nodes: new Set(all.filter(isNode).map(({ label }) => label)).size, outside: all.filter(isOutside).length };
   return (members) => {
@@ -28,7 +33,8 @@ export function namer(all: readonly Member[], what: 'pod' | 'endpoint'): Census 
     const parts = [...partyNames(mine), ...(nodes.length > 1 && nodes.length === totals.nodes ? ['every node'] : nodes), ...(outside.length > 1 && members.filter(isOutside).length === totals.outside ? ['every address outside'] : outside)];
     return parts.length <= shownNames + 1 ? parts.join(', ') : `${parts.slice(0, shownNames).join(', ')} and ${parts.length - shownNames} more`;
   };
-  function partyNames(mine: readonly string[]): string[] {
+  function partyNames(given: readonly string[]): string[] {
+    const mine = given.map(short);
     const times = (count: number): string => (count === 1 ? '' : ` (${count})`);
     if (mine.length > 1 && mine.length === totals.parties) return [`every ${what}${times(mine.length)}`];
     const scopes = counted(mine.map(scopeOf));

@@ -1,12 +1,13 @@
 import { kinds } from '@osier/contracts/kinds';
 import { pathOf } from '@osier/contracts/document';
+import { type IndexedWorld, indexWorld } from '@osier/domain/rules/index-world';
 import { find } from '../commands/get.ts';
 import { exitCodes, Failure, usage } from '../failure.ts';
 import type { Io } from '../io.ts';
 import { levels, type Place } from '../place.ts';
-import { problemText } from '../reach/show.ts';
-import { type Objects, type ObjectProblem, readObjects } from '../reach/sources.ts';
-import type { CommonOptions, Session } from '../session.ts';
+import { addressDoubt, problemText } from '../reach/show.ts';
+import { type Objects, type ObjectProblem, readObjects, worldFrom } from '../reach/sources.ts';
+import { type CommonOptions, type Session, sessionOf } from '../session.ts';
 
 export interface WorldOptions extends CommonOptions { readonly all?: boolean }
 
@@ -34,6 +35,24 @@ export async function liveObjects(options: WorldOptions, session: Session): Prom
       ...policies.map(({ document }) => ({ at: undefined, object: { kind: 'policy' as const, ...known(document), spec: kinds.policy.spec.parse(document.spec) } })),
     ],
   };
+}
+
+/** The world of the objects, ready to be asked; says what is not known of it. */
+export function indexOf(objects: Objects, io: Io): IndexedWorld {
+  const world = worldFrom(objects);
+  const doubt = addressDoubt(world);
+  if (doubt !== undefined) io.err(`warning: ${doubt}`);
+  return indexWorld(world);
+}
+
+/** Where nothing runs, files may be what was meant. */
+export function sessionOr(io: Io, options: CommonOptions, files: string): Session {
+  try {
+    return sessionOf(io, options);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'no-server') throw error;
+    throw new Failure(error.exitCode, error.code, error.message, `${error.fix}; or name files, with no service running: ${files}`);
+  }
 }
 
 export function onlyOneStdin(...paths: readonly (readonly string[] | undefined)[]): void {

@@ -98,7 +98,7 @@ describe('onlyFrom', () => {
 
 describe('an assertion about nobody', () => {
   const nobody = { from: { namespace: 'shpo' }, to: {}, expect: 'deny' };
-  it('fails, and names the selector', () => expect(said(check(nobody, ...shop))).toBe('vacuous: from: {namespace: shpo} selects nobody, so this would hold whatever the policies say.'));
+  it('fails, and names the selector', () => expect(said(check(nobody, ...shop))).toBe('vacuous: from: {namespace: shpo} selects nobody, so this says nothing about the policies.'));
   it('holds where it says that there may be nobody', () => expect(said(check({ ...nobody, mayBeEmpty: true }, ...shop))).toBe('holds for 0'));
   it('fails also for one entry of a list', () => expect(said(check({ ...nobody, from: [api, { pod: 'wbe' }] }, ...shop))).toContain('vacuous: from[1]: {pod: wbe}'));
   it('fails where the only pair is somebody with himself', () => expect(said(check({ from: api, to: api, expect: 'deny' }, ...shop))).toContain('vacuous: there is no pair'));

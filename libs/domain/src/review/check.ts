@@ -63,7 +63,7 @@ export function checker(index: IndexedWorld, assertions: readonly Assertion[]): 
 }
 
 const vacuous = (assertion: Assertion, { field, text }: Who): Outcome => ({
-  assertion, result: 'vacuous', reason: `${field.slice(assertion.field.length + 1)}: ${text} selects nobody, so this would hold whatever the policies say.`,
+  assertion, result: 'vacuous', reason: `${field.slice(assertion.field.length + 1)}: ${text} selects nobody, so this says nothing about the policies.`,
   fix: 'Correct the selector or add what it selects to -f; where nobody may be there, write mayBeEmpty: true.',
 });
 

@@ -1,5 +1,4 @@
-import type { Asked } from './oracle.ts';
-import { Oracle } from './oracle.ts';
+import type { Asked, Oracle } from './oracle.ts';
 import type { Random } from './random.ts';
 import type { Obj } from './worlds.ts';
 
