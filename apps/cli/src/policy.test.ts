@@ -15,10 +15,10 @@ let url: string;
 let asked: string[] = [];
 
 const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
-const document = (kind: string, name: string, spec: object): object => ({ document: { id: name, kind, ...scope, name, spec, version: 1 }, revision: 7 });
+const document = (kind: string, name: string, spec: object, status: object = {}): object => ({ document: { id: name, kind, ...scope, name, spec, status, version: 1 }, revision: 7 });
 const attachment = { containerId: 'c', interface: 'eth0' };
 const live: Record<string, object[]> = {
-  endpoints: ['web', 'api', 'db'].map((app) => document('endpoint', `${app}-1`, { network: 'main', node: 'n1', tags: { app }, attachment })),
+  endpoints: ['web', 'api', 'db'].map((app, i) => document('endpoint', `${app}-1`, { network: 'main', node: 'n1', tags: { app }, attachment }, { address: `10.20.0.${i + 1}` })),
   policies: [document('policy', 'db', { appliesTo: { matchTags: { app: 'db' } }, priority: 100, ingress: [{ name: 'from-api', action: 'Allow', from: [{ endpoints: { matchTags: { app: 'api' } } }], ports: [{ protocol: 'TCP', port: 5432 }] }] })],
 };
 
@@ -126,7 +126,7 @@ describe('osier policy test', () => {
   });
 
   it('asks the installation, where no files are named', async () => {
-    const text = 'assertions:\n  - name: db only from api\n    to: {environment: staging, tags: {app: db}}\n    ports: [TCP/5432]\n    onlyFrom: {tags: {app: api}}\n  - name: db never speaks\n    from: {endpoint: db-1}\n    to: {}\n    expect: deny\n';
+    const text = 'assertions:\n  - name: db only from api\n    to: {environment: staging, tags: {app: db}}\n    ports: [TCP/5432]\n    onlyFrom: {ip: 10.20.0.2}\n  - name: db never speaks\n    from: {endpoint: db-1}\n    to: {}\n    expect: deny\n';
     asked = [];
     const ended = await policy(['test', file('live.yaml', text), '-d', 'acme', '-p', 'shop', '-e', 'staging'], { live: true });
     expect(asked.sort()).toEqual(['GET /v1/domains/acme/projects/shop/environments/staging/endpoints', 'GET /v1/domains/acme/projects/shop/environments/staging/policies']);

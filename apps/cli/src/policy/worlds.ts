@@ -24,6 +24,12 @@ export async function objectsOf(paths: readonly string[], io: Io, options: Place
 
 const rejected = (problems: readonly ObjectProblem[]): Failure => new Failure(exitCodes.usage, 'not-valid', [...problems.map(problemText), 'nothing was computed: this would be rejected when it is applied'].join('\n'), 'Correct these fields.');
 
+/** The address that it got, whether it asked for one or not. */
+const addressOf = (status: unknown): { address?: string } => {
+  const { address } = (status ?? {}) as { address?: unknown };
+  return typeof address === 'string' ? { address } : {};
+};
+
 /** The endpoints and policies of the installation that the session speaks to. */
 export async function liveObjects(options: WorldOptions, session: Session): Promise<Objects> {
   const place = options.all === true ? session.asked : session.place;
@@ -31,7 +37,7 @@ export async function liveObjects(options: WorldOptions, session: Session): Prom
   const known = (document: (typeof endpoints)[number]['document']): { path: string; environment: string } => ({ path: pathOf(document), environment: pathOf(document).split('/').slice(0, 3).join('/') });
   return {
     source: 'osier', items: [
-      ...endpoints.map(({ document }) => ({ at: undefined, object: { kind: 'endpoint' as const, ...known(document), spec: kinds.endpoint.spec.parse(document.spec) } })),
+      ...endpoints.map(({ document }) => ({ at: undefined, object: { kind: 'endpoint' as const, ...known(document), spec: { ...kinds.endpoint.spec.parse(document.spec), ...addressOf(document.status) } } })),
       ...policies.map(({ document }) => ({ at: undefined, object: { kind: 'policy' as const, ...known(document), spec: kinds.policy.spec.parse(document.spec) } })),
     ],
   };
