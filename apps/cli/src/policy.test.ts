@@ -176,7 +176,8 @@ describe('osier policy plan', () => {
   });
 
   it('refuses wrong usage with 2', async () => {
-    const ended = await Promise.all([policy(['plan']), policy(['plan', '-f', '-', '--against', '-']), policy(['plan', '-f', '/nowhere', '--against', '/nowhere']), policy(['plan', '-f', '-', '--against', '-', '--fail-on', 'all'])]);
-    expect(ended.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
+    const ended = await Promise.all([policy(['plan']), policy(['plan', '-f', '-', '--against', '-']), policy(['plan', '-f', '/nowhere', '--against', '/nowhere']), policy(['plan', '-f', '-', '--against', '-', '--fail-on', 'all']), policy(['plan', '-f', file('usage.yaml', closed(api)), '--against', '-'], { stdin: closed(api) })]);
+    expect(ended.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2]);
+    expect(ended[4]?.err).toContain('there is no pod, workload or endpoint');
   });
 });

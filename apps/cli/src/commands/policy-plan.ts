@@ -27,6 +27,7 @@ export async function policyPlan(io: Io, options: PolicyPlanOptions): Promise<Ex
   for (const key of missing) io.err(`warning: --delete names ${key}, which is not there`);
   const source = base.items.length > 0 ? base.source : changed.source;
   const [before, after] = [indexWorld(worldFrom(base)), indexOf(replaced({ ...base, source } as Objects, changed, keys), io)];
+  if (before.world.parties.length + after.world.parties.length === 0) throw nobody(session === undefined);
   const comparison = compare(before, after);
   const known = new Set(findings(before).map(keyOf));
   const planned: Planned = { comparison, protocols: [...new Set([before, after].flatMap(protocolsOf))], findings: findings(after).map((one) => ({ ...one, since: known.has(keyOf(one)) ? 'before' as const : 'now' as const })) };
@@ -38,4 +39,5 @@ export async function policyPlan(io: Io, options: PolicyPlanOptions): Promise<Ex
 }
 
 const keyOf = ({ finding, kind, policy, direction, rule }: Finding): string => JSON.stringify([finding, kind, policy, direction, rule]);
+const nobody = (offline: boolean): Error => usage('there is no pod, workload or endpoint in either world, so nobody could reach anybody.', offline ? 'Add the manifests of the pods or the documents of the endpoints to --against.' : 'Name the place where they are: -d, -p, -e, or -A for all.');
 const mixed = (offline: boolean): Error => usage('Kubernetes manifests and Osier documents cannot be compared.', offline ? 'Give -f, --delete and --against objects of one sort.' : 'The installation holds Osier documents. For a change of manifests, add the manifests as they are: --against FILES.');

@@ -32,6 +32,7 @@ describe('deny', () => {
     ['fails where no rule mentions any port', [], 'test/web shop/web TCP 443 IPv4 should deny'],
     ['fails for one pod that was forgotten', [netpol('shop/closed', app('web', 'db'), { ingress: [] })], 'test/web shop/api TCP 443 IPv4 should deny'],
     ['fails for one port, of one protocol', [netpol('shop/closed', {}, { ingress: [{ ports: [{ protocol: 'SCTP', port: 7000 }] }] })], 'test/web shop/web SCTP 7000 IPv4 should deny'],
+    ['fails for ICMP, where only the others are denied', [admin('a', 1, { ingress: [{ action: 'Deny', from: [{ namespaces: {} }], ports: ['TCP', 'UDP', 'SCTP'].map((protocol) => ({ portRange: { protocol, start: 1, end: 65535 } })) }] })], 'test/web shop/web ICMP 2048 IPv4 should deny'],
     ['fails for what is beside a range that is denied', [admin('a', 1, { ingress: [{ action: 'Deny', from: [{ namespaces: {} }], ports: [{ portRange: { protocol: 'TCP', start: 2, end: 65535 } }] }] })], 'test/web shop/web TCP 1 IPv4 should deny'],
     ['fails behind the range', [admin('a', 1, { ingress: [{ action: 'Deny', from: [{ namespaces: {} }], ports: [{ portRange: { protocol: 'TCP', start: 1, end: 65534 } }] }] })], 'test/web shop/web TCP 65535 IPv4 should deny'],
   ])('%s', (_name, policies, expected) => expect(said(check(never, ...shop, ...policies))).toBe(expected));

@@ -166,7 +166,7 @@ class Check {
       for (const span of list) {
         if (passes(span.sides) !== passing) continue;
         const [hit] = within([span], asked);
-        if (hit !== undefined) return { protocol, port: usual(hit), expected: passing ? 'deny' : 'allow' };
+        if (hit !== undefined) return { protocol, port: usual(protocol, hit), expected: passing ? 'deny' : 'allow' };
       }
     }
     return undefined;
@@ -180,7 +180,8 @@ class Check {
 interface Found { readonly protocol: string; readonly port: number; readonly expected: 'allow' | 'deny' }
 
 /** Of ports that are decided alike, one that a person knows. */
-const usual = ({ first, last }: Range): number => [443, 80, 22].find((port) => port >= first && port <= last) ?? first;
+const echo = 8 << 8;
+const usual = (protocol: string, { first, last }: Range): number => (protocol === 'ICMP' ? [echo] : [443, 80, 22]).find((port) => port >= first && port <= last) ?? first;
 
 /** Whose rules would have to change so that the packet meets what is expected: where it passes, those of either side; where not, those that deny. */
 export function toChange({ expected, decision }: Counterexample): string[] {
