@@ -121,6 +121,7 @@ export function buildProgram(io: Io, ending: Ending): Command {
 
   backupCommands(program, io, ending);
   reachCommand(program, io, ending);
+  policyCommands(program, io, ending);
 
   connected(program.command('nodes'))
     .description('show nodes, and what each has confirmed')
@@ -164,6 +165,41 @@ function reachCommand(program: Command, io: Io, ending: Ending): void {
     .addHelpText('after', examples('osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))
     .action(async (_options: unknown, command: Command) => {
       ending.code = await (await import('./commands/reach.ts')).reach(io, command.optsWithGlobals());
+    });
+}
+
+function policyCommands(program: Command, io: Io, ending: Ending): void {
+  const policy = program.command('policy').description('hold policies to what is wanted of them, and see what a change would do before it is made');
+  scoped(policy.command('test')).description('check assertions, each with a packet that shows it wrong; exit code 1 if any fails, 2 if a file is not valid')
+    .argument('<file>', 'assertions: a YAML file')
+    .option('-f, --file <path>', 'check Kubernetes manifests or Osier documents, with no service running: file, folder, or -; may be repeated (default: the installation)', collect)
+    .option('-A, --all', 'of the installation: all domains, projects and environments')
+    .addHelpText('after', `${examples('osier policy test policy-test.yaml -f manifests/', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy test policy-test.yaml -f -', 'osier policy test policy-test.yaml -e production -o json')}
+An assertion file:
+  assertions:
+    - name: production db only from api       # nobody else reaches it, on any port
+      to: {namespace: prod, labels: {app: db}}
+      ports: [TCP/5432]
+      onlyFrom: {namespace: prod, labels: {app: api}}
+    - name: staging never reaches production
+      from: {namespace: staging}
+      to: {namespace: prod}
+      expect: deny
+Selectors: namespace, labels, namespaceLabels, pod (Osier: environment, tags, endpoint), ip, outside; {} is everybody here.
+`)
+    .action(async (file: string, _options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/policy-test.ts')).policyTest(io, file, command.optsWithGlobals());
+    });
+  scoped(policy.command('plan')).description('compute who would reach whom after a change and does not now, and the other way round; and which rules would decide nothing')
+    .option('-f, --file <path>', 'what is to be applied, in the place of objects of the same name: file, folder, or -; may be repeated', collect)
+    .option('--delete <path>', 'what is to be deleted: files that name it; may be repeated', collect)
+    .option('--against <path>', 'the world as it is, from files, with no service running; may be repeated (default: the installation)', collect)
+    .option('-A, --all', 'of the installation: all domains, projects and environments')
+    .addOption(new Option('--fail-on <effect>', 'exit with 1 where anything does so').choices(['open', 'close', 'any']))
+    .addHelpText('after', `${examples('osier policy plan -f new-policy.yaml --against manifests/', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy plan -f new-policy.yaml --against -', 'osier policy plan -f database.yaml -e production --fail-on open', 'osier policy plan --delete old-policy.yaml --against manifests/ -o json')}
+Live flows that would end are not counted: flow records do not say what is open now.\n`)
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/policy-plan.ts')).policyPlan(io, command.optsWithGlobals());
     });
 }
 

@@ -6,7 +6,7 @@ import type { Format, Io } from '../io.ts';
 import { print, toJson, toYaml } from '../output.ts';
 import { levels, type Place } from '../place.ts';
 import { type Question, question, readProbes } from '../reach/probes.ts';
-import { type Answer, answerOf, answersText, problemText, validationText } from '../reach/show.ts';
+import { addressDoubt, type Answer, answerOf, answersText, problemText, validationText } from '../reach/show.ts';
 import { readWorld, type Sources } from '../reach/sources.ts';
 
 export interface ReachOptions extends Place {
@@ -69,9 +69,8 @@ const warningsShown = 3;
 function warn(io: Io, { warnings, world }: Sources): void {
   for (const warning of warnings.slice(0, warningsShown)) io.err(`warning: ${problemText(warning)}`);
   if (warnings.length > warningsShown) io.err(`warning: ${warnings.length - warningsShown} more of these; osier reach --validate lists all`);
-  const unknown = world.parties.filter(({ addresses, segment }) => addresses.length === 0 && segment === undefined);
-  const first = world.policies.find(({ ingress, egress }) => [...ingress, ...egress].some(({ peers }) => peers?.some((peer) => peer.type === 'block') === true));
-  if (unknown.length > 0 && first !== undefined) io.err(`warning: ${unknown.length} pods have no address in status.podIPs (${unknown[0]?.name} is one): rules by address such as those of ${first.kind} ${first.name} match them only where they match every address`);
+  const doubt = addressDoubt(world);
+  if (doubt !== undefined) io.err(`warning: ${doubt}`);
 }
 
 function answer(index: IndexedWorld, one: Question, at: string): Answer {

@@ -1,4 +1,5 @@
 import type { Decision } from '@osier/domain/rules/explain';
+import type { World } from '@osier/domain/rules/model';
 import { table } from '../output.ts';
 import type { Question } from './probes.ts';
 import type { ObjectProblem, Sources } from './sources.ts';
@@ -27,6 +28,14 @@ export function answersText(answers: readonly Answer[]): string {
 const objectName = ({ kind, namespace, name }: ObjectProblem): string => `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}`.trim();
 export const problemText = (problem: ObjectProblem): string =>
   [`${problem.file}:${problem.line}`, [objectName(problem), problem.field].filter((part) => part !== '').join(', '), problem.reason].filter((part) => part !== '').join(': ');
+
+/** What is not known where pods have no address and rules are by address. */
+export function addressDoubt({ parties, policies }: World): string | undefined {
+  const unknown = parties.filter(({ addresses, segment }) => addresses.length === 0 && segment === undefined);
+  const first = policies.find(({ ingress, egress }) => [...ingress, ...egress].some(({ peers }) => peers?.some((peer) => peer.type === 'block') === true));
+  if (unknown.length === 0 || first === undefined) return undefined;
+  return `${unknown.length} pods have no address in status.podIPs (${unknown[0]?.name} is one): rules by address such as those of ${first.kind} ${first.name} match them only where they match every address`;
+}
 
 export function validationText({ problems, warnings, objects, ignored }: Sources): string {
   const passed = ignored === 0 ? '' : `; ${ignored} of them of kinds that no verdict depends on, and not looked into`;

@@ -2,7 +2,7 @@ import { kinds } from '@osier/contracts/kinds';
 import { checkObject, objectsIn, worldOf } from '@osier/domain/kubernetes/cluster';
 import type { Manifest } from '@osier/domain/kubernetes/metadata';
 import type { World } from '@osier/domain/rules/model';
-import { osierParty, osierPolicy } from '@osier/domain/rules/osier';
+import { type OsierEndpoint, type OsierPolicy, osierParty, osierPolicy } from '@osier/domain/rules/osier';
 import { readDocuments, wishesOf, type Wish } from '../documents.ts';
 import { usage } from '../failure.ts';
 import type { Io } from '../io.ts';
@@ -23,12 +23,52 @@ export interface ObjectProblem {
   readonly reason: string;
 }
 /** `ignored`: objects that no verdict depends on, such as services. */
-export interface Sources { readonly world: World; readonly problems: readonly ObjectProblem[]; readonly warnings: readonly ObjectProblem[]; readonly objects: number; readonly ignored: number }
+export interface Sources extends Read { readonly world: World }
+interface Read { readonly problems: readonly ObjectProblem[]; readonly warnings: readonly ObjectProblem[]; readonly objects: number; readonly ignored: number }
+
+interface At { readonly file: string; readonly line: number }
+/** An endpoint or policy of Osier, by its path. */
+export type OsierObject = ({ readonly kind: 'endpoint' } & OsierEndpoint) | ({ readonly kind: 'policy' } & OsierPolicy);
+/** Objects before they are a world, so that some can be put in the place of others. */
+export type Objects =
+  | { readonly source: 'kubernetes'; readonly items: readonly { readonly object: Manifest; readonly at: At }[] }
+  | { readonly source: 'osier'; readonly items: readonly { readonly object: OsierObject; readonly at: At | undefined }[] };
+
+const keyOf = (object: Manifest | OsierObject): string => ('path' in object ? `${object.kind} ${object.path}` : `${object.apiVersion} ${object.kind} ${object.namespace} ${object.name}`);
+export const keysOf = (objects: Objects): string[] => objects.items.map(({ object }) => keyOf(object));
+
+/** `changed` in the place of what has the same identity, and what is in `deleted` gone. Both are of the source of `base`. */
+export function replaced(base: Objects, changed: Objects, deleted: ReadonlySet<string>): Objects {
+  const all = new Map([...base.items, ...changed.items].map((item) => [keyOf(item.object), item]));
+  for (const key of deleted) all.delete(key);
+  return { source: base.source, items: [...all.values()] } as Objects;
+}
+
+export function worldFrom(objects: Objects): World {
+  if (objects.source === 'kubernetes') return worldOf(objects.items.map(({ object }) => object));
+  const parties = objects.items.flatMap(({ object }) => (object.kind === 'endpoint' ? [osierParty(object)] : []));
+  const policies = objects.items.flatMap(({ object }) => (object.kind === 'policy' ? [osierPolicy(object)] : []));
+  return { scopes: [...new Set(parties.map(({ scope }) => scope))].map((name) => ({ name, tags: {} })), parties, policies, nodes: [] };
+}
+
+/** Where a policy stands: `policies.yaml:12`. */
+export function placesOf(objects: Objects): ReadonlyMap<string, string> {
+  return new Map(objects.items.flatMap(({ object, at }): [string, string][] => {
+    if (at === undefined) return [];
+    const name = 'path' in object ? object.path : `${object.kind === 'NetworkPolicy' ? `${object.namespace}/` : ''}${object.name}`;
+    return [[`${object.kind} ${name}`, `${at.file}:${at.line}`]];
+  }));
+}
 
 const isManifest = ({ value }: Located): boolean => objectsIn(value).some((object) => typeof object === 'object' && object !== null && ('apiVersion' in object || 'metadata' in object));
 
 /** Reads what -f names, as Kubernetes manifests or as Osier's own documents; they are different worlds and are not mixed. */
 export async function readWorld(paths: readonly string[], io: Io, place: Place): Promise<Sources> {
+  const { found, ...read } = await readObjects(paths, io, place);
+  return { ...read, world: read.problems.length === 0 ? worldFrom(found) : { scopes: [], parties: [], nodes: [], policies: [] } };
+}
+
+export async function readObjects(paths: readonly string[], io: Io, place: Place, defaults: Place = {}): Promise<Read & { readonly found: Objects }> {
   const documents = await readDocuments(paths, io, parseManifests);
   const good = documents.filter((document) => document.error === undefined);
   const manifests = good.filter(isManifest);
@@ -36,11 +76,11 @@ export async function readWorld(paths: readonly string[], io: Io, place: Place):
     const [a, b] = [manifests[0], good.find((document) => !isManifest(document))];
     throw usage(`${a?.file}:${a?.lineOf('kind')} is a Kubernetes manifest and ${b?.file}:${b?.lineOf('kind')} is not.`, 'Ask about Kubernetes manifests or about Osier documents, one at a time.');
   }
-  return manifests.length > 0 || good.length === 0 ? cluster(documents) : installation(documents, place);
+  return manifests.length > 0 || good.length === 0 ? cluster(documents) : installation(documents, place, defaults);
 }
 
-function cluster(documents: readonly Located[]): Sources {
-  const found: { problems: ObjectProblem[]; warnings: ObjectProblem[]; manifests: Manifest[] } = { problems: [], warnings: [], manifests: [] };
+function cluster(documents: readonly Located[]): Read & { found: Objects } {
+  const found: { problems: ObjectProblem[]; warnings: ObjectProblem[]; manifests: { object: Manifest; at: At }[] } = { problems: [], warnings: [], manifests: [] };
   const counted = new Map<string, number>();
   let [objects, ignored] = [0, 0];
   for (const at of documents) {
@@ -61,25 +101,26 @@ function cluster(documents: readonly Located[]): Sources {
         const { kind, namespace, name } = manifest;
         (warning === true ? found.warnings : found.problems).push({ ...base, line: at.lineOf(`${prefix}${path}`), kind, namespace, name, field: path, reason });
       }
-      found.manifests.push(manifest);
+      found.manifests.push({ object: manifest, at: { file: at.file, get line() { return at.lineOf(prefix.replace(/\.$/, '')); } } });
     });
   }
   const { problems, warnings, manifests } = found;
-  const world = problems.length === 0 ? worldOf(manifests) : { scopes: [], parties: [], nodes: [], policies: [] };
-  return { world, problems, warnings, objects, ignored };
+  return { found: { source: 'kubernetes', items: manifests }, problems, warnings, objects, ignored };
 }
 
-function installation(documents: readonly Located[], place: Place): Sources {
-  const { wishes, faulty } = wishesOf(documents, place, {});
+function installation(documents: readonly Located[], place: Place, defaults: Place): Read & { found: Objects } {
+  const { wishes, faulty } = wishesOf(documents, place, defaults);
   const problems = faulty.map(({ at, path, problem }): ObjectProblem => {
     const [kind = '', name = ''] = path === at.file ? [] : path.split(' ');
     const document = documents.filter((other) => other.file === at.file).indexOf(at);
     return { file: at.file, line: at.lineOf(problem.path), document, kind, namespace: '', name, field: problem.path, reason: `${problem.reason} ${problem.fix}`.trim() };
   });
   const environmentOf = (wish: Wish): string => `${wish.place.domain}/${wish.place.project}/${wish.place.environment}`;
-  const of = <K extends 'endpoint' | 'policy'>(kind: K): Wish[] => wishes.filter((wish) => wish.kind === kind);
-  const parties = of('endpoint').map((wish) => osierParty({ path: wish.path, environment: environmentOf(wish), spec: kinds.endpoint.spec.parse(wish.spec) }));
-  const policies = of('policy').map((wish) => osierPolicy({ path: wish.path, environment: environmentOf(wish), spec: kinds.policy.spec.parse(wish.spec) }));
-  const scopes = [...new Set(parties.map(({ scope }) => scope))].map((name) => ({ name, tags: {} }));
-  return { world: { scopes, parties, policies, nodes: [] }, problems, warnings: [], objects: documents.length, ignored: documents.length - faulty.length - parties.length - policies.length };
+  const items = wishes.flatMap((wish): { object: OsierObject; at: At }[] => {
+    const at = { file: wish.at.file, line: wish.at.lineOf('') };
+    const known = { path: wish.path, environment: environmentOf(wish) };
+    if (wish.kind === 'endpoint') return [{ at, object: { kind: 'endpoint', ...known, spec: kinds.endpoint.spec.parse(wish.spec) } }];
+    return wish.kind === 'policy' ? [{ at, object: { kind: 'policy', ...known, spec: kinds.policy.spec.parse(wish.spec) } }] : [];
+  });
+  return { found: { source: 'osier', items }, problems, warnings: [], objects: documents.length, ignored: documents.length - faulty.length - items.length };
 }

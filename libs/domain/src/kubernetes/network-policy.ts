@@ -119,6 +119,7 @@ export function networkPolicyOf(manifest: Manifest): Policy {
     }));
   return {
     tier: 'NetworkPolicy', priority: 0, kind: 'NetworkPolicy', name: `${manifest.namespace}/${manifest.name}`, isolates: types,
+    ...(list(spec['policyTypes']).length === 0 && types.includes('egress') ? { isolatesByRules: ['egress'] as const } : {}),
     subject: { type: 'parties', scope: manifest.namespace, scopeTags: [], tags: conditions(spec['podSelector']) },
     ingress: rules('ingress', 'from'), egress: rules('egress', 'to'),
   };

@@ -91,3 +91,13 @@ export function contains(block: Block, address: Address): boolean {
 
 /** One text for one address: the same in whatever spelling it was written. */
 export const addressKey = (address: Address): string => `${address.family} ${address.bytes.join('.')}`;
+
+/** As people write it: IPv6 in lower case, the longest run of zeros as `::`. */
+export function addressText({ family, bytes }: Address): string {
+  if (family === 4) return bytes.join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => (((bytes[i * 2] ?? 0) << 8) | (bytes[i * 2 + 1] ?? 0)).toString(16)).join(':');
+  const runs = [...groups.matchAll(/(?<=^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
+  const longest = runs[0];
+  if (longest === undefined) return groups;
+  return `${groups.slice(0, Math.max(0, longest.index - 1))}::${groups.slice(longest.index + longest[0].length + 1)}`;
+}

@@ -1,6 +1,6 @@
 import { contains, type Address, type Family } from '../net/address.ts';
 import { type IndexedWorld, type PartyClass, type TierRule, type TierRules } from './index-world.ts';
-import type { Direction, Opaque, Party, PartySelector, Peer, Policy, PortMatch, Rule, Side, Tier } from './model.ts';
+import type { Direction, Opaque, Party, PartySelector, Peer, Policy, PortMatch, Rule, Side } from './model.ts';
 import { tagOf } from './selector.ts';
 import { type Decided, type Decision, sentence, type Traffic, type Where } from './explain.ts';
 
@@ -21,11 +21,55 @@ export interface Ask { readonly from: Side; readonly to: Side; readonly protocol
 /** Whether new traffic may begin, and whose rule says so: egress at the source, then ingress at the destination. */
 export function decide(index: IndexedWorld, ask: Ask): Decision {
   const family = ask.family ?? commonFamily(ask.from, ask.to) ?? assumed(ask.from, ask.to);
-  const traffic: Traffic = { ...ask, family };
-  const apart = segmentsApart(ask.from, ask.to);
-  if (apart !== undefined) return whole(traffic, { egress: apart, ingress: undefined });
-  if (ask.from === ask.to) return whole(traffic, { egress: undefined, ingress: undefined }, 'self');
-  return whole(traffic, { egress: side(index, traffic, 'egress'), ingress: side(index, traffic, 'ingress') });
+  return whole({ ...ask, family }, judge(meet(index, ask.from, ask.to, family, true), ask.protocol, ask.port, { explain: true }));
+}
+
+/** Two sides and a family, ready to be asked for many ports: whether the peers of a rule match is found out once. */
+export interface Meeting { readonly from: Side; readonly to: Side; readonly family: Family | undefined; readonly apart: Where | undefined; readonly egress: Named | undefined; readonly ingress: Named | undefined }
+export interface Sides { readonly egress: Where | undefined; readonly ingress: Where | undefined; readonly self?: boolean }
+export interface How { /** Also what only a sentence needs. */ readonly explain?: boolean; /** As if these rules were not there. */ readonly without?: ReadonlySet<Rule> }
+
+/** `once`: it is asked for one port only, and remembers nothing. */
+export function meet(index: IndexedWorld, from: Side, to: Side, family: Family | undefined, once = false): Meeting {
+  const apart = segmentsApart(from, to);
+  const named = (direction: Direction): Named | undefined => {
+    const [subject, peer] = direction === 'egress' ? [from, to] : [to, from];
+    if (subject.type === 'outside' || subject.host === true) return undefined;
+    return { index, direction, subject, own: index.classOf(subject), peer, family, address: peer.addresses.find((a) => a.family === family), met: once ? undefined : new Map() };
+  };
+  return { from, to, family, apart, egress: apart === undefined ? named('egress') : undefined, ingress: apart === undefined ? named('ingress') : undefined };
+}
+
+export function judge({ from, to, family, apart, egress, ingress }: Meeting, protocol: string, port: number | undefined, how: How = {}): Sides {
+  if (apart !== undefined) return { egress: apart, ingress: undefined };
+  if (from === to) return { egress: undefined, ingress: undefined, self: true };
+  const traffic: Traffic = { from, to, protocol, port, family };
+  return { egress: egress && side(egress, traffic, how), ingress: ingress && side(ingress, traffic, how) };
+}
+
+/** What the rules of one direction make of a pair, before a port is asked for. `key` is the same where every port is decided alike; undefined where that depends on what cannot be evaluated. */
+export function hear({ to, ...sides }: Meeting, direction: Direction): { readonly key: string | undefined; readonly ports: readonly PortMatch[] } | undefined {
+  const named = sides[direction];
+  if (named === undefined) return undefined;
+  const ports: PortMatch[] = [];
+  let [key, isNamed, isOpaque]: [string, boolean, boolean] = [isOwnNode(named.subject, named.peer) ? '=' : '', false, false];
+  for (const { rules } of named.own[direction]) for (const tierRule of rules) {
+    const found = met(named, tierRule);
+    key += found === false ? '0' : '1';
+    if (typeof found !== 'boolean') isOpaque = true;
+    if (found === false || tierRule.rule.ports === undefined) continue;
+    ports.push(...tierRule.rule.ports);
+    isNamed ||= tierRule.rule.ports.some((port) => 'name' in port);
+  }
+  return { key: isOpaque ? undefined : `${named.own.id} ${key} ${isNamed && to.type === 'party' ? JSON.stringify(to.ports) : ''}`, ports };
+}
+
+/** Every rule whose peers match one of the two sides, or may, whatever its ports and whether its turn comes. */
+export function* rulesBetween({ egress, ingress }: Meeting): Generator<TierRule & { readonly direction: Direction }> {
+  for (const named of [egress, ingress]) {
+    if (named === undefined) continue;
+    for (const { rules } of named.own[named.direction]) for (const tierRule of rules) if (met(named, tierRule) !== false) yield { ...tierRule, direction: named.direction };
+  }
 }
 
 /** The family that both sides have an address of; IPv4 where both are had. */
@@ -44,50 +88,61 @@ function segmentsApart(from: Side, to: Side): Where | undefined {
   return apart === undefined ? undefined : { action: 'Deny', tier: 'Network', policy: undefined, rule: apart.why, others: 0 };
 }
 
-/** What the policies of one side say; undefined where no policy can select it. */
-function side(index: IndexedWorld, traffic: Traffic, direction: Direction): Where | undefined {
-  const [subject, peer] = direction === 'egress' ? [traffic.from, traffic.to] : [traffic.to, traffic.from];
-  if (subject.type === 'outside' || subject.host === true) return undefined;
-  const own = index.classOf(subject);
-  const named: Named = { index, subject, own, peer, address: peer.addresses.find((a) => a.family === traffic.family), traffic };
-  let passed: Pick<Where, 'passed'> = {};
-  for (const tier of own[direction]) {
+/** What the policies of one side say. */
+function side(named: Named, traffic: Traffic, how: How): Where {
+  let left: Pick<Where, 'passed' | 'passing'> | undefined;
+  for (const tier of named.own[named.direction]) {
     // A pod cannot cut itself off from its own node: NetworkPolicy says so of itself, the other kinds do not.
-    if (tier.tier === 'NetworkPolicy' && isOwnNode(subject, peer)) continue;
-    const found = inTier(named, tier);
+    if (tier.tier === 'NetworkPolicy' && isOwnNode(named.subject, named.peer)) continue;
+    const found = inTier(named, traffic, tier, how);
     if (found === undefined) continue;
-    if (!('left' in found)) return { ...found, ...passed };
-    passed = { passed: found.left, ...passed };
+    if (!('left' in found)) return left === undefined ? found : { ...found, ...left };
+    left = { passed: left?.passed ?? { policy: found.left.policy, rule: found.left.rule.name }, passing: [...(left?.passing ?? []), found.left.rule] };
   }
-  return { action: 'Allow', tier: 'Default', policy: undefined, rule: 'default-allow', others: 0, ...passed };
+  return { action: 'Allow', tier: 'Default', policy: undefined, rule: 'default-allow', others: 0, ...left };
 }
 
-const isOwnNode = (subject: Party, peer: Side): boolean =>
+/** Whether one is the node of the other, or speaks with its address. */
+export const isOwnNode = (subject: Party, peer: Side): boolean =>
   subject.node !== undefined && (peer.type === 'outside' ? peer.node?.name === subject.node : peer.host === true && peer.node === subject.node);
 
-interface Named { readonly index: IndexedWorld; readonly subject: Party; readonly own: PartyClass; readonly peer: Side; readonly address: Address | undefined; readonly traffic: Traffic }
+/** One side of a meeting: who is subject to policies, and whom they see. */
+interface Named { readonly index: IndexedWorld; readonly direction: Direction; readonly subject: Party; readonly own: PartyClass; readonly peer: Side; readonly family: Family | undefined; readonly address: Address | undefined; readonly met: Map<Rule, boolean | Opaque> | undefined }
 
 /** The first rule that matches, or that it passes; else the isolation of the tier; undefined: the next tier decides. */
-function inTier(named: Named, tier: TierRules): Where | { readonly left: NonNullable<Where['passed']> } | undefined {
-  const found = tier.rules.find((candidate) => matches(named, candidate));
+function inTier(named: Named, traffic: Traffic, tier: TierRules, { explain, without }: How): Where | { readonly left: TierRule } | undefined {
+  const found = tier.rules.find((candidate) => without?.has(candidate.rule) !== true && matches(named, traffic, candidate));
   if (found?.policy.subject.type === 'opaque') throw new Undecidable(found.policy, found.policy.subject);
-  if (found !== undefined) return found.rule.action === 'Pass' ? { left: { policy: found.policy, rule: found.rule.name } } : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0 };
-  const isolating = tier.isolating[0];
-  if (isolating === undefined) return undefined;
-  const near = tier.rules.find(({ rule }) => rule.action === 'Allow' && rule.ports !== undefined && (rule.peers === undefined || rule.peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))));
-  return { action: 'Deny', tier: tier.tier, policy: isolating, rule: 'default-deny', others: tier.isolating.length - 1, ...(near === undefined ? {} : { near }) };
+  if (found !== undefined) return found.rule.action === 'Pass' ? { left: found } : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0, by: found.rule };
+  const isolating = without === undefined ? tier.isolating : tier.isolating.filter((policy) => stillIsolates(policy, named.direction, without));
+  if (isolating[0] === undefined) return undefined;
+  const near = explain !== true ? undefined : tier.rules.find(({ rule }) => rule.action === 'Allow' && rule.ports !== undefined && (rule.peers === undefined || rule.peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))));
+  return { action: 'Deny', tier: tier.tier, policy: isolating[0], rule: 'default-deny', others: isolating.length - 1, ...(near === undefined ? {} : { near }) };
 }
 
-function matches(named: Named, { policy, rule }: TierRule): boolean {
-  return portsMatch(named.traffic, rule) && (rule.peers === undefined || peersMatch(named, policy, rule.peers));
+const stillIsolates = (policy: Policy, direction: Direction, without: ReadonlySet<Rule>): boolean =>
+  policy.isolatesByRules?.includes(direction) !== true || policy[direction].some((rule) => !without.has(rule));
+
+function matches(named: Named, traffic: Traffic, tierRule: TierRule): boolean {
+  if (!portsMatch(traffic, tierRule.rule)) return false;
+  const found = met(named, tierRule);
+  if (typeof found !== 'boolean') throw new Undecidable(tierRule.policy, found);
+  return found;
+}
+
+function met(named: Named, { rule }: TierRule): boolean | Opaque {
+  if (rule.peers === undefined) return true;
+  const before = named.met?.get(rule);
+  if (before !== undefined) return before;
+  const now = peersMatch(named, rule.peers);
+  named.met?.set(rule, now);
+  return now;
 }
 
 /** What can be evaluated is asked first: a peer that cannot matters only where no other matches. */
-function peersMatch(named: Named, policy: Policy, peers: readonly Peer[]): boolean {
+function peersMatch(named: Named, peers: readonly Peer[]): boolean | Opaque {
   if (peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))) return true;
-  const opaque = peers.find((peer): peer is Opaque => peer.type === 'opaque' && !(peer.outsideOnly && isPod(named.peer)));
-  if (opaque !== undefined) throw new Undecidable(policy, opaque);
-  return false;
+  return peers.find((peer): peer is Opaque => peer.type === 'opaque' && !(peer.outsideOnly && isPod(named.peer))) ?? false;
 }
 const isPod = (peer: Side): boolean => peer.type === 'party' && peer.host !== true;
 
@@ -96,7 +151,7 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
     case 'parties': return partyMatches(named, peer);
     case 'block': {
       const { address } = named;
-      if (address === undefined) return isUnknown(named) && peer.block.length === 0 && peer.block.family === named.traffic.family && peer.except.length === 0;
+      if (address === undefined) return isUnknown(named) && peer.block.length === 0 && peer.block.family === named.family && peer.except.length === 0;
       return contains(peer.block, address) && !peer.except.some((block) => contains(block, address));
     }
     case 'group': {
@@ -127,27 +182,32 @@ function partyMatches({ index, own, peer }: Named, selector: PartySelector): boo
   });
 }
 
-const portsMatch = (traffic: Traffic, rule: Rule): boolean => rule.ports === undefined || rule.ports.some((port) => portMatches(traffic, port));
+export const portsMatch = (traffic: Pick<Traffic, 'protocol' | 'port' | 'to'>, rule: Rule): boolean => rule.ports === undefined || rule.ports.some((port) => portMatches(traffic, port));
 
-function portMatches({ protocol, port, to }: Traffic, match: PortMatch): boolean {
+function portMatches({ protocol, port, to }: Pick<Traffic, 'protocol' | 'port' | 'to'>, match: PortMatch): boolean {
   if (match.protocol !== undefined && match.protocol !== protocol) return false;
   if ('name' in match) return to.type === 'party' && to.ports.some((p) => p.name === match.name && p.protocol === protocol && p.port === port);
   return !('first' in match) || (port !== undefined && port >= match.first && port <= match.last);
 }
 
-/** Both sides in one answer: the first that denies, else the last that decided by a rule. */
-function whole(traffic: Traffic, sides: { egress: Where | undefined; ingress: Where | undefined }, only?: 'self'): Decision {
-  const nobody: Where = { action: 'Allow', tier: 'Default', policy: undefined, rule: only ?? 'default-allow', others: 0 };
-  const { egress, ingress } = sides;
-  const denying = egress?.action === 'Deny' ? 'egress' : ingress?.action === 'Deny' ? 'ingress' : undefined;
-  const speaking = denying ?? (ingress !== undefined && (ingress.policy !== undefined || egress?.policy === undefined) ? 'ingress' : egress !== undefined ? 'egress' : 'ingress');
+/** The direction that speaks for both: the first that denies, else the last that decided by a rule. */
+export function speaking({ egress, ingress }: Sides): Direction {
+  if (egress?.action === 'Deny') return 'egress';
+  if (ingress?.action === 'Deny') return 'ingress';
+  return ingress !== undefined && (ingress.policy !== undefined || egress?.policy === undefined) ? 'ingress' : egress !== undefined ? 'egress' : 'ingress';
+}
+export const passes = ({ egress, ingress }: Sides): boolean => egress?.action !== 'Deny' && ingress?.action !== 'Deny';
+/** Where it was decided, of the direction that speaks. */
+export const decidedAt = (sides: Sides): Where => sides[speaking(sides)] ?? { action: 'Allow', tier: 'Default', policy: undefined, rule: sides.self === true ? 'self' : 'default-allow', others: 0 };
+
+/** Both sides in one answer. */
+function whole(traffic: Traffic, sides: Sides): Decision {
   const decided = (direction: Direction): Decided | undefined => {
     const where = sides[direction];
     return where === undefined ? undefined : { ...place(where), reason: sentence(traffic, direction, where) };
   };
-  const where = sides[speaking] ?? nobody;
-  return { verdict: where.action, ...named(where), reason: sentence(traffic, speaking, where), egress: decided('egress'), ingress: decided('ingress') };
+  const where = decidedAt(sides);
+  return { ...place(where), reason: sentence(traffic, speaking(sides), where), egress: decided('egress'), ingress: decided('ingress') };
 }
-const named = (where: Where): { tier: Tier | 'Network' | 'Default'; policy: string | null; kind: string | null; rule: string } =>
-  ({ tier: where.tier, policy: where.policy?.name ?? null, kind: where.policy?.kind ?? null, rule: where.rule });
-const place = (where: Where): Omit<Decided, 'reason'> => ({ verdict: where.action, ...named(where) });
+/** A decision without its sentence. */
+export const place = (where: Where): Omit<Decided, 'reason'> => ({ verdict: where.action, tier: where.tier, policy: where.policy?.name ?? null, kind: where.policy?.kind ?? null, rule: where.rule });

@@ -5,7 +5,7 @@ import type { Direction, Policy, PortMatch, Rule, Side, Tier } from './model.ts'
 export interface Traffic { readonly from: Side; readonly to: Side; readonly protocol: string; readonly port: number | undefined; readonly family: Family | undefined }
 
 /** Where one direction was decided. `others`: how many further policies isolate the same direction. */
-export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number; /** The first rule that left a tier to those after it. */ readonly passed?: { readonly policy: Policy; readonly rule: string }; /** Of a default denial: a rule that lets the same peer through on other ports. */ readonly near?: { readonly policy: Policy; readonly rule: Rule } }
+export interface Where { readonly action: 'Allow' | 'Deny'; readonly tier: Tier | 'Network' | 'Default'; readonly policy: Policy | undefined; readonly rule: string; readonly others: number; /** The rule, where one decided. */ readonly by?: Rule; /** Rules that left their tier before. */ readonly passing?: readonly Rule[]; /** The first rule that left a tier to those after it. */ readonly passed?: { readonly policy: Policy; readonly rule: string }; /** Of a default denial: a rule that lets the same peer through on other ports. */ readonly near?: { readonly policy: Policy; readonly rule: Rule } }
 
 export interface Decided {
   readonly verdict: 'Allow' | 'Deny';

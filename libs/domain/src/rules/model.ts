@@ -72,6 +72,8 @@ export interface Policy {
   readonly egress: readonly Rule[];
   /** Directions in which whatever no rule of the tier matches is denied. */
   readonly isolates: readonly Direction[];
+  /** Of these, the directions that it isolates only because it has rules for them: without its last rule it does not. */
+  readonly isolatesByRules?: readonly Direction[];
 }
 
 export interface Scope { readonly name: string; readonly tags: Tags }
