@@ -39,10 +39,12 @@ afterAll(async () => {
 });
 
 interface Ended { code: number; out: string; err: string }
-function policy(args: string[], { stdin = '', live: speaks = false } = {}): Promise<Ended> {
+const policy = (args: string[], o: { stdin?: string; live?: boolean } = {}): Promise<Ended> => osier(['policy', ...args], o);
+function osier(args: string[], { stdin = '', live: speaks = false } = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [join(root, 'apps/cli/src/main.ts'), 'policy', ...args], {
-      env: { PATH: process.env['PATH'], HOME: folder, NODE_COMPILE_CACHE: join(folder, 'compiled'), ...(speaks ? { OSIER_SERVER: url, OSIER_TOKEN: 'secret' } : {}) }, timeout: 20_000, maxBuffer: 1 << 26,
+    const child = execFile(process.execPath, [join(root, 'apps/cli/src/main.ts'), ...args], {
+      // OSIER_HOME: a lab of this machine is none of theirs.
+      env: { PATH: process.env['PATH'], HOME: folder, OSIER_HOME: folder, NODE_COMPILE_CACHE: join(folder, 'compiled'), ...(speaks ? { OSIER_SERVER: url, OSIER_TOKEN: 'secret' } : {}) }, timeout: 20_000, maxBuffer: 1 << 26,
     }, (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err }));
     child.stdin?.on('error', () => undefined).end(stdin);
   });
@@ -179,5 +181,30 @@ describe('osier policy plan', () => {
     const ended = await Promise.all([policy(['plan']), policy(['plan', '-f', '-', '--against', '-']), policy(['plan', '-f', '/nowhere', '--against', '/nowhere']), policy(['plan', '-f', '-', '--against', '-', '--fail-on', 'all']), policy(['plan', '-f', file('usage.yaml', closed(api)), '--against', '-'], { stdin: closed(api) })]);
     expect(ended.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2]);
     expect(ended[4]?.err).toContain('there is no pod, workload or endpoint');
+  });
+});
+
+describe('osier reach without files', () => {
+  const place = ['-d', 'acme', '-p', 'shop', '-e', 'staging'];
+  const ask = (...args: string[]): Promise<Ended> => osier(['reach', ...place, ...args], { live: true });
+
+  it("answers for the installation, by its documents' own names, addresses included", async () => {
+    const said = await Promise.all([ask('--from', 'api-1', '--to', 'db-1', '--port', '5432', '-o', 'json'), ask('--from', 'web-1', '--to', 'ip:10.20.0.3', '--port', '5432', '-o', 'json')]);
+    expect(said.map(({ code, err }) => [code, err])).toEqual([[0, ''], [0, '']]);
+    expect(said.map(({ out }) => (JSON.parse(out) as { verdicts: object[] }).verdicts)).toMatchObject([
+      [{ verdict: 'Allow', tier: 'Project', policy: 'acme/shop/staging/db', rule: 'from-api' }], [{ verdict: 'Deny', policy: 'acme/shop/staging/db', rule: 'default-deny' }],
+    ]);
+  });
+
+  it('asks about everybody where nobody is named', async () => {
+    const { out } = await ask('-o', 'json');
+    expect((JSON.parse(out) as { verdicts: object[] }).verdicts).toHaveLength(9);
+  });
+
+  it('says who is not there, that files are validated and no installation, and that files may be named where nothing runs', async () => {
+    const [unknown, validating, nothing] = await Promise.all([ask('--from', 'nobody', '--to', 'db-1', '--port', '1'), ask('--validate'), osier(['reach', ...place])]);
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('there is no pod or endpoint "nobody" here')]);
+    expect([validating.code, validating.err]).toEqual([2, expect.stringContaining('--validate is about files')]);
+    expect([nothing.code, nothing.err]).toEqual([3, expect.stringContaining('or name files, with no service running: -f FILES')]);
   });
 });

@@ -147,10 +147,10 @@ export function buildProgram(io: Io, ending: Ending): Command {
 }
 
 function reachCommand(program: Command, io: Io, ending: Ending): void {
-  program.command('reach')
-    .description('compute who reaches whom from files, with no service running, and whose rule says so')
-    .addOption(outputOption())
-    .option('-f, --file <path>', 'Kubernetes manifests or Osier documents: file, folder, or - for standard input; may be repeated', collect)
+  scoped(program.command('reach'))
+    .description('compute who reaches whom, and whose rule says so: in the installation, or from files, with no service running')
+    .option('-f, --file <path>', 'compute from Kubernetes manifests or Osier documents: file, folder, or -; may be repeated (default: the installation)', collect)
+    .option('-A, --all', 'of the installation: all domains, projects and environments')
     .option('--from <who>', 'NAMESPACE/POD, ENVIRONMENT/ENDPOINT or ip:ADDRESS (default: everybody)')
     .option('--to <who>', 'the same for the destination (default: everybody)')
     .addOption(new Option('--protocol <protocol>', 'TCP, UDP, SCTP or ICMP (default: TCP, else what the destination declares)').choices(['TCP', 'UDP', 'SCTP', 'ICMP']))
@@ -159,10 +159,7 @@ function reachCommand(program: Command, io: Io, ending: Ending): void {
     .option('--probes <file>', 'a JSON list of questions: [{"from":"ns/pod","to":"ns/pod","protocol":"TCP","port":80,"family":4}]')
     .option('--validate', 'only say what an API server would reject, and why')
     .option('--strict-cidr', 'as API servers from 1.36 on: refuse CIDRs with leading zeros, with bits beyond the prefix, and IPv4-mapped ones')
-    .option('-d, --domain <name>', 'domain of Osier documents that name none')
-    .option('-p, --project <name>', 'project of Osier documents that name none')
-    .option('-e, --environment <name>', 'environment of Osier documents that name none')
-    .addHelpText('after', examples('osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))
+    .addHelpText('after', examples('osier reach -e production --from web --to db --port 5432', 'osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))
     .action(async (_options: unknown, command: Command) => {
       ending.code = await (await import('./commands/reach.ts')).reach(io, command.optsWithGlobals());
     });

@@ -4,12 +4,13 @@ import type { Party } from '@osier/domain/rules/model';
 import { exitCodes, type ExitCode, Failure, usage } from '../failure.ts';
 import type { Format, Io } from '../io.ts';
 import { print, toJson, toYaml } from '../output.ts';
-import { levels, type Place } from '../place.ts';
+import { levels } from '../place.ts';
+import { liveObjects, sessionOr, type WorldOptions } from '../policy/worlds.ts';
 import { type Question, question, readProbes } from '../reach/probes.ts';
 import { addressDoubt, type Answer, answerOf, answersText, problemText, validationText } from '../reach/show.ts';
-import { readWorld, type Sources } from '../reach/sources.ts';
+import { readWorld, type Sources, worldFrom } from '../reach/sources.ts';
 
-export interface ReachOptions extends Place {
+export interface ReachOptions extends WorldOptions {
   readonly output: Format;
   readonly file?: readonly string[];
   readonly from?: string;
@@ -25,12 +26,10 @@ export interface ReachOptions extends Place {
 /** Asked of a pod that declares no port, where no port is asked for. */
 const anyPort = { protocol: 'TCP', port: 80 };
 
-/** `reach -f`: verdicts from files alone, with no service running. */
+/** `reach`: verdicts of the installation; with `-f` from files alone, with no service running. */
 export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
-  if (options.file === undefined) throw usage('say what to compute from.', 'Add -f FILE, a folder, or - for standard input.');
   if (options.probes !== undefined && (options.from ?? options.to ?? options.port) !== undefined) throw usage('--probes and --from, --to, --port exclude each other.', 'Write the question into the file, or leave out --probes.');
-  const place = Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]])));
-  const read = await readWorld(options.file, io, place);
+  const read = options.file === undefined ? await live(io, options) : await readWorld(options.file, io, Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]]))));
   const sources = options.strictCidr === true ? { ...read, problems: [...read.problems, ...read.warnings], warnings: [] } : read;
   if (options.validate === true) return validate(io, options, sources);
   if (sources.problems.length > 0) return refuse(io, options, sources);
@@ -49,6 +48,14 @@ export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
     else io.out(answersText(all));
   }
   return exitCodes.ok;
+}
+
+async function live(io: Io, options: ReachOptions): Promise<Sources> {
+  for (const [given, option] of [[options.validate, '--validate'], [options.strictCidr, '--strict-cidr']] as const) {
+    if (given === true) throw usage(`${option} is about files, and none is named.`, 'Add -f FILE, a folder, or - for standard input.');
+  }
+  const objects = await liveObjects(options, sessionOr(io, options, '-f FILES'));
+  return { world: worldFrom(objects), objects: objects.items.length, ignored: 0, problems: [], warnings: [] };
 }
 
 /** A matrix can be larger than a string may be, so it is written in pieces. */
@@ -100,7 +107,7 @@ async function refuse(io: Io, { output }: ReachOptions, { problems }: Sources): 
 /** The questions of --from, --to, --port; what is left out is everybody, and the ports that each destination declares. */
 function asked(index: IndexedWorld, options: ReachOptions): Question[] {
   const names = index.world.parties.map(({ name }) => name);
-  if (names.length === 0 && (options.from === undefined || options.to === undefined)) throw new Failure(exitCodes.refused, 'nobody', 'there is no pod, workload or endpoint in what -f names, so there is nobody to ask about.', 'Add the manifests of the pods or the documents of the endpoints, or name both sides: --from ip:ADDRESS --to ip:ADDRESS.');
+  if (names.length === 0 && (options.from === undefined || options.to === undefined)) throw new Failure(exitCodes.refused, 'nobody', 'there is no pod, workload or endpoint here, so there is nobody to ask about.', options.file === undefined ? 'Name another place: -d, -p, -e, or -A for all.' : 'Add the manifests of the pods or the documents of the endpoints, or name both sides: --from ip:ADDRESS --to ip:ADDRESS.');
   if (options.port !== undefined && !/^\d{1,5}$/.test(options.port)) throw usage(`--port ${options.port.slice(0, 63)} is not a port.`, 'Give a number from 1 to 65535; for a port by name, the number that it has at the destination.');
   const number = options.port === undefined ? undefined : Number(options.port);
   const family = options.family === undefined ? {} : { family: Number(options.family) };

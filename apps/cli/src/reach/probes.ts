@@ -30,14 +30,14 @@ function sideOf(index: IndexedWorld, text: string, field: string): Side {
   if (ending.length === 1 && ending[0] !== undefined) return ending[0];
   const [reason, fix] = ending.length > 1
     ? [`"${text}" is ambiguous: ${ending.slice(0, 3).map(({ name }) => name).join(', ')}.`, 'Write the longer name.']
-    : [`there is no pod or endpoint "${text}" in what -f names.`, nearest(index, text)];
+    : [`there is no pod or endpoint "${text}" here.`, nearest(index, text)];
   throw wrong(field, reason, fix);
 }
 
 function nearest(index: IndexedWorld, text: string): string {
   const name = text.split('/').at(-1) ?? '';
   const like = index.world.parties.filter((party) => party.name.split('/').at(-1) === name).slice(0, 3);
-  return like.length > 0 ? `Did you mean ${like.map((party) => party.name).join(' or ')}?` : 'Write it as namespace/pod, environment/endpoint or ip:ADDRESS; the names of what is there: osier reach -f FILES.';
+  return like.length > 0 ? `Did you mean ${like.map((party) => party.name).join(' or ')}?` : 'Write it as namespace/pod, environment/endpoint or ip:ADDRESS; the names of what is there: osier reach, with the same -f or place and nothing else.';
 }
 
 /** `at` is where the probe stands: `probes[3]`, or empty for the options of the command. */
