@@ -1,5 +1,6 @@
 // Online Boutique in two environments with equal addresses, on three nodes: every pair, over real packets.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -29,6 +30,9 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => labDown(name), 60_000);
 
+const file = join(tmpdir(), `osier-${name}-assertions.yaml`);
+afterAll(() => rmSync(file, { force: true }));
+const osier = (args: readonly string[], input = '') => spawnSync(join(repository, 'osier'), [...args, '--lab', name, '--output', 'json'], { encoding: 'utf8', input, maxBuffer: 64 * 1024 * 1024 });
 const split = (path: string): { environment: string; pod: Pod } => {
   const [environment = '', podName] = path.split('/');
   const pod = manifests.pods.find((p) => p.name === podName);
@@ -57,6 +61,27 @@ describe('the matrix of Online Boutique', () => {
     const across = probes.filter((p) => split(p.from).environment !== split(p.to).environment);
     expect(across).toHaveLength(24 * 11);
     expect(across.filter((p) => p.reached).map(shown)).toEqual([]);
+  });
+
+  it('is what `osier reach` computes of the running installation, to the last pair', () => {
+    const asked = probes.map(({ from, to, protocol, port }) => ({ from, to, protocol, port }));
+    const { verdicts } = JSON.parse(osier(['reach', '--all', '--probes', '-'], JSON.stringify(asked)).stdout) as { verdicts: { verdict: string; tier: string }[] };
+    expect(verdicts).toHaveLength(probes.length);
+    expect(probes.filter((p, i) => p.reached !== (verdicts[i]?.verdict === 'Allow')).map(shown)).toEqual([]);
+  });
+
+  it('holds the assertions that it should, and breaks those that it should, each shown by a packet that really gets through', () => {
+    const assertions = { assertions: [
+      { name: 'nothing in staging reaches production', from: { environment: 'staging' }, to: { environment: 'production' }, expect: 'deny' },
+      { name: 'the cart is kept for the cart service alone', to: { environment: 'staging', tags: { app: 'redis-cart' } }, ports: ['TCP/6379'], onlyFrom: { environment: 'staging', tags: { app: 'cartservice' } } },
+      { name: 'nobody reaches the cart', from: {}, to: { tags: { app: 'redis-cart' } }, expect: 'deny' },
+    ] };
+    writeFileSync(file, JSON.stringify(assertions));
+    const { stdout, status } = osier(['policy', 'test', file, '--all']);
+    const said = (JSON.parse(stdout) as { assertions: { name: string; result: string; counterexample?: { from: string; to: string; port: number } }[] }).assertions;
+    expect([status, said.map(({ result }) => result)]).toEqual([1, said.map((_, i) => (i === 2 ? 'fails' : 'holds'))]);
+    const packet = said[2]?.counterexample;
+    expect(probes.filter((p) => packet && packet.from.endsWith(`/${p.from}`) && packet.to.endsWith(`/${p.to}`) && p.port === packet.port).map(({ reached }) => reached)).toEqual([true]);
   });
 
   it('was over three nodes, with equal addresses in both environments', () => {
