@@ -106,4 +106,16 @@ describe('the matrix of Online Boutique', () => {
     }
     expect(heard).toBeGreaterThanOrEqual(2 * 26);
   });
+
+  it('is remembered: `osier reach --at` says what was so before a policy went, at its revision and at its time', () => {
+    const verdict = (...at: string[]): string | undefined => {
+      const { stdout } = osier(['reach', '-e', 'staging', '--from', 'cartservice', '--to', 'redis-cart', '--port', '6379', ...at]);
+      return (JSON.parse(stdout) as { verdicts: { verdict: string }[] }).verdicts[0]?.verdict;
+    };
+    const items = ['policies', 'endpoints'].flatMap((kind) => (JSON.parse(osier(['get', kind, '--all']).stdout) as { items: { revision: number }[] }).items);
+    const [revision, time] = [Math.max(...items.map((item) => item.revision)), new Date().toISOString()];
+    expect(verdict()).toBe('Allow');
+    expect(osier(['delete', 'policy', 'redis-cart', '-e', 'staging', '--wait']).status).toBe(0);
+    expect([verdict(), verdict('--at', String(revision)), verdict('--at', time), verdict('--at', '999999999')]).toEqual(['Deny', 'Allow', 'Allow', 'Deny']);
+  }, 60_000);
 });

@@ -127,6 +127,12 @@ describe('who is put out stays out', () => {
     };
     const old = await make();
     const connection = await into(old);
+    const secret = '/v1/domains/phoenix/projects/shop/environments/secret';
+    expect((await land.live.root('PUT', secret, {})).status).toBe(200);
+    const then = `/v1/domains/phoenix/projects/shop/environments?at=${encodeURIComponent(new Date().toISOString())}`;
+    const seenThen = async (who: Person): Promise<unknown[]> => ((await call(land.live.api.url, 'GET', then, { headers: { authorization: `Bearer ${bearerOf(who)}` } })).json() as { items: unknown[] }).items;
+    expect(await seenThen(old)).toHaveLength(1);
+    expect((await land.live.root('DELETE', secret)).status).toBe(200);
     expect((await land.live.root('DELETE', '/v1/domains/phoenix/projects/shop')).json()).toMatchObject({ result: 'refused', problem: { code: 'in-use' } });
     expect((await land.live.root('DELETE', '/v1/domains/phoenix')).json()).toMatchObject({ result: 'refused', problem: { code: 'in-use' } });
     for (const path of ['/v1/domains/phoenix/credentials/ci', '/v1/domains/phoenix/projects/shop', '/v1/domains/phoenix']) expect((await land.live.root('DELETE', path)).status).toBe(200);
@@ -137,6 +143,9 @@ describe('who is put out stays out', () => {
     expect(await opens(`Bearer ${bearerOf(old)}`, path)).toBe(401);
     expect(await isLetIn(old)).toBe(false);
     expect(await isLetIn(young)).toBe(true);
+    // What was then under their names is not theirs to see; whoever runs the platform does.
+    expect(await seenThen(young)).toEqual([]);
+    expect(((await land.live.root('GET', then)).json() as { items: unknown[] }).items).toHaveLength(1);
   });
 
   it('a revocation while the tenant service is away counts as soon as it is back', async () => {

@@ -217,6 +217,22 @@ describe('questions', () => {
     expect([none.status, none.body.problem.code]).toEqual([404, 'not-found']);
   });
 
+  it('about the past name a revision or a time; what is neither, or has not come yet, is refused', async () => {
+    const moments: unknown[] = [];
+    await reply('topology', 'list', ({ at }: { at?: unknown }) => {
+      moments.push(at);
+      return { ok: true, data: { items: [{ document: network, revision: 7 }] } };
+    });
+    for (const at of ['12', '2026-01-31T12:00:00+01:00', '5m']) expect((await call('GET', `${staging}/networks?at=${encodeURIComponent(at)}`)).status).toBe(200);
+    expect((await call('GET', `${staging}/networks/main?at=0`)).status).toBe(200);
+    expect(moments).toEqual([{ revision: 12 }, { time: '2026-01-31T11:00:00.000Z' }, { time: expect.stringMatching(/^\d{4}-.*Z$/) }, { revision: 0 }]);
+    for (const at of ['', 'yesterday', '-1', '1'.repeat(16), '2999-01-01T00:00:00Z', '+275760-09-13T00:00:00Z', '-000001-01-01T00:00:00Z']) {
+      const answer = await call('GET', `${staging}/networks?at=${encodeURIComponent(at)}`);
+      expect([at, answer.status, answer.body.problem?.path]).toEqual([at, 400, 'at']);
+    }
+    expect(moments).toHaveLength(4);
+  });
+
   it('that nobody answers are answered 503 with the name of the service', async () => {
     const answer = await call('GET', '/v1/domains');
     expect([answer.status, answer.body.problem]).toEqual([503, expect.objectContaining({ code: 'service-unavailable', reason: 'The tenant service does not answer.' })]);

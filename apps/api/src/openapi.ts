@@ -82,6 +82,7 @@ const query = (name: string, description: string, schema: Json = { type: 'string
 const header = (name: string, description: string): Json => ({ name, in: 'header', required: false, description, schema: { type: 'string' } });
 const timeout = (standard: string): Json => query('timeout', `How long to wait: 10s, 500ms, 2m, at most 5m. Default ${standard}`);
 const paging = [query('limit', 'At most so many; default 100', { type: 'integer', minimum: 1, maximum: 1000 }), query('before', 'The `next` of the answer before')];
+const at = query('at', 'As it was: a revision of CHANGES, a time in RFC 3339, or how long ago (`5m`). Default: as it is');
 const changeParameters = [
   timeout('10s'),
   query('expectedVersion', 'Refuse with version-conflict unless the object is at this version; 0: does not exist', { type: 'integer', minimum: 0 }),
@@ -106,11 +107,11 @@ function operation(route: Route): Json {
       return { parameters: changeParameters, responses: decided(changeRefusals) };
     case 'list':
       return {
-        description: 'A scope name of `_` stands for all of them.',
-        responses: { ...good('Current documents', { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(itemName(action.kind)) } } }), ...refused(401, 422, 503) },
+        description: 'A scope name of `_` stands for all of them.', parameters: [at],
+        responses: { ...good('The documents', { type: 'object', required: ['items'], properties: { items: { type: 'array', items: ref(itemName(action.kind)) } } }), ...refused(400, 401, 422, 503) },
       };
     case 'get':
-      return { responses: { ...good('The current document', ref(itemName(action.kind))), ...refused(401, 404, 422, 503) } };
+      return { parameters: [at], responses: { ...good('The document', ref(itemName(action.kind))), ...refused(400, 401, 404, 422, 503) } };
     case 'logins':
       return {
         description: 'For the credential itself, and for an admin of its domain. Useless without the seeds of the keys.',

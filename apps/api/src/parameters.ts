@@ -27,6 +27,19 @@ export function sinceOf(query: URLSearchParams): number | undefined {
   return at;
 }
 
+/** A revision, or a time of the past in RFC 3339, or how long ago (`5m`). */
+export function atOf(query: URLSearchParams): { at?: { revision: number } | { time: string } } {
+  const value = query.get('at');
+  if (value === null) return {};
+  if (/^\d{1,15}$/.test(value)) return { at: { revision: Number(value) } };
+  const ago = parseDuration(value);
+  const time = new Date(ago === undefined ? Date.parse(value) : Date.now() - ago);
+  const written = ago !== undefined || /^\d{4}-\d\d-\d\dT/.test(value);
+  if (!written || Number.isNaN(time.getTime()) || time.getTime() < 0) throw refusal(400, 'bad-parameter', 'at', '"at" is neither a revision nor a time.', 'Write it as 1234, 5m or 2026-01-31T12:00:00Z.');
+  if (time.getTime() > Date.now()) throw refusal(400, 'bad-parameter', 'at', '"at" is a time that has not come yet.', 'Leave it out for what is now.');
+  return { at: { time: time.toISOString() } };
+}
+
 export function oneOf<T extends string>(query: URLSearchParams, name: string, values: readonly T[]): T | undefined {
   const value = query.get(name);
   const found = values.find((v) => v === value);

@@ -27,7 +27,7 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
     response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ items: live[(request.url ?? '').split('/').at(-1) ?? ''] ?? [] }));
+    response.end(JSON.stringify({ items: live[(request.url ?? '').split('?')[0]?.split('/').at(-1) ?? ''] ?? [] }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -194,6 +194,13 @@ describe('osier reach without files', () => {
     expect(said.map(({ out }) => (JSON.parse(out) as { verdicts: object[] }).verdicts)).toMatchObject([
       [{ verdict: 'Allow', tier: 'Project', policy: 'acme/shop/staging/db', rule: 'from-api' }], [{ verdict: 'Deny', policy: 'acme/shop/staging/db', rule: 'default-deny' }],
     ]);
+  });
+
+  it('asks for what was then with --at, which files do not have', async () => {
+    asked = [];
+    const [then, files] = await Promise.all([ask('--at', '2h', '--from', 'api-1', '--to', 'db-1', '--port', '5432'), osier(['reach', '-f', '-', '--at', '5'])]);
+    expect([then.code, asked.toSorted()]).toEqual([0, ['endpoints', 'policies'].map((kind) => `GET /v1/domains/acme/projects/shop/environments/staging/${kind}?at=2h`)]);
+    expect([files.code, files.err]).toEqual([2, expect.stringContaining('--at is about the installation')]);
   });
 
   it('asks about everybody where nobody is named', async () => {

@@ -81,7 +81,8 @@ export function buildProgram(io: Io, ending: Ending): Command {
     .argument('<kind>', 'domain, project, environment, network, endpoint, policy, node, routing-domain or lease')
     .argument('[name]', 'only this one')
     .option('-A, --all', 'all domains, projects and environments: leave the defaults aside')
-    .addHelpText('after', examples('osier get networks', 'osier get endpoint frontend -e staging -o yaml'))
+    .option('--at <then>', 'as it was: a revision, a time, or how long ago')
+    .addHelpText('after', examples('osier get networks', 'osier get endpoint frontend -e staging -o yaml', 'osier get policies -e production --at 2h'))
     .action(async (kind: string, name: string | undefined, _options: unknown, command: Command) => {
       ending.code = await (await import('./commands/get.ts')).get(io, kind, name, command.optsWithGlobals());
     });
@@ -151,6 +152,7 @@ function reachCommand(program: Command, io: Io, ending: Ending): void {
     .description('compute who reaches whom, and whose rule says so: in the installation, or from files, with no service running')
     .option('-f, --file <path>', 'compute from Kubernetes manifests or Osier documents: file, folder, or -; may be repeated (default: the installation)', collect)
     .option('-A, --all', 'of the installation: all domains, projects and environments')
+    .option('--at <then>', 'of the installation as it was: a revision, a time, or how long ago')
     .option('--from <who>', 'NAMESPACE/POD, ENVIRONMENT/ENDPOINT or ip:ADDRESS (default: everybody)')
     .option('--to <who>', 'the same for the destination (default: everybody)')
     .addOption(new Option('--protocol <protocol>', 'TCP, UDP, SCTP or ICMP (default: TCP, else what the destination declares)').choices(['TCP', 'UDP', 'SCTP', 'ICMP']))
@@ -159,7 +161,7 @@ function reachCommand(program: Command, io: Io, ending: Ending): void {
     .option('--probes <file>', 'a JSON list of questions: [{"from":"ns/pod","to":"ns/pod","protocol":"TCP","port":80,"family":4}]')
     .option('--validate', 'only say what an API server would reject, and why')
     .option('--strict-cidr', 'as API servers from 1.36 on: refuse CIDRs with leading zeros, with bits beyond the prefix, and IPv4-mapped ones')
-    .addHelpText('after', examples('osier reach -e production --from web --to db --port 5432', 'osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))
+    .addHelpText('after', examples('osier reach -e production --from web --to db --port 5432', 'osier reach -e production --from web --to db --port 5432 --at 2h', 'osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))
     .action(async (_options: unknown, command: Command) => {
       ending.code = await (await import('./commands/reach.ts')).reach(io, command.optsWithGlobals());
     });

@@ -11,6 +11,7 @@ export interface QueryDeclaration { readonly service: string; readonly request: 
 const listRequest = z.strictObject({
   kind: z.enum(kindNames), environment: z.string().optional(), name: z.string().optional(),
   after: idSchema.optional().meta({ description: 'The `next` of the answer before' }),
+  at: z.union([z.strictObject({ revision: z.int().min(0) }), z.strictObject({ time: timeSchema })]).optional().meta({ description: 'As it was then: what was visible in CHANGES up to a revision, or was decided up to a time. Default: as it is' }),
 });
 const listed = z.strictObject({ document: z.record(z.string(), z.unknown()), revision: z.int().min(0) });
 const listResponse = z.strictObject({
@@ -40,7 +41,7 @@ export type NodeView = z.infer<typeof nodeView>;
 /** For NATS: what each key of a credential logs in with, together with its seed, which only its holder has. */
 const logins = z.strictObject({ logins: z.array(z.strictObject({ publicKey: z.string(), expiresAt: timeSchema, jwt: z.string() })) });
 
-const list = (service: string): QueryDeclaration => ({ service, request: listRequest, response: listResponse, summary: 'Current documents of a kind' });
+const list = (service: string): QueryDeclaration => ({ service, request: listRequest, response: listResponse, summary: 'Documents of a kind, as they are or as they were' });
 /** What each service is asked for a backup, and for a restore. */
 const installation = <S extends Service>(service: S) => ({
   [`${service}.hold`]: { service, request: holdRequest, response: holdResponse, summary: 'Hold still for a backup, or go on' },

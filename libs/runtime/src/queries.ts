@@ -5,7 +5,7 @@ import { parse, type Problem, problem } from '@osier/contracts/problem';
 import { queries, type QueryName } from '@osier/contracts/queries';
 import { querySubject } from '@osier/contracts/subjects';
 import { type Kind, kindsOf, type Service } from '@osier/contracts/kinds';
-import type { CommittedReader } from '@osier/store/store';
+import type { At, CommittedReader } from '@osier/store/store';
 import type { Log } from '@osier/telemetry/log';
 import type { QueryAnswers } from './companion.ts';
 
@@ -15,7 +15,7 @@ export interface Responder {
   readonly answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array }>;
 }
 
-interface ListRequest { readonly kind: Kind; readonly environment?: string | undefined; readonly name?: string | undefined; readonly after?: string | undefined }
+interface ListRequest { readonly kind: Kind; readonly environment?: string | undefined; readonly name?: string | undefined; readonly after?: string | undefined; readonly at?: At | undefined }
 interface ListResponse { readonly items: readonly { readonly document: AnyDocument; readonly revision: number }[]; readonly next?: string }
 
 /** Bytes and objects of one answer: below what a message on the bus may have, with room for what goes around it. The rest is for the next question. */
@@ -27,12 +27,14 @@ export async function list(service: Service, read: CommittedReader, request: Lis
   if (!kindsOf(service).includes(request.kind)) {
     return problem('wrong-service', 'kind', `${service} does not own ${request.kind}.`, 'Ask the service that owns it.');
   }
-  const found = (await read.listed(request.kind, {
+  const where = {
     domain: scope.domain === none ? undefined : scope.domain,
     project: scope.project === none ? undefined : scope.project,
     environment: request.environment,
     name: request.name,
-  }, { after: request.after, limit: answerItems })) as unknown as ListResponse['items'];
+  };
+  const page = { after: request.after, limit: answerItems };
+  const found = (await (request.at === undefined ? read.listed(request.kind, where, page) : read.listedAt(request.at, request.kind, where, page))) as unknown as ListResponse['items'];
   const items = fitting(found);
   const last = items.at(-1);
   const more = items.length < found.length || found.length === answerItems;

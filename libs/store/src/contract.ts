@@ -4,7 +4,7 @@ import { none } from '@osier/contracts/names';
 import type { Outcome } from '@osier/contracts/outcome';
 import type { AnyProposed, Intent } from '@osier/domain/decision';
 import { dumpContract } from './contract/dump.ts';
-import type { OpenOutcome, Outgoing, Store, Waiting } from './store.ts';
+import type { At, OpenOutcome, Outgoing, Page, Store, Waiting } from './store.ts';
 
 export const scope: Scope = { domain: 'acme', project: 'shop', environment: 'staging' };
 export const idOf = (n: number): string => `01997f5e-5b3c-7cc0-8000-${String(n).padStart(12, '0')}`;
@@ -198,6 +198,34 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       const [first] = await store.read.listed('network', {}, { limit: 1 });
       expect(first).toMatchObject({ document: { name: 'net-1' } });
       expect(await store.read.listed('network', {}, { limit: 1, after: first?.document.id })).toEqual([]);
+    });
+
+    it('lists what there was at a revision and at a time: the versions of then, without what came later or was gone', async () => {
+      const at = (minute: number) => ({ intentId: 'a', at: minute * 60_000 });
+      const minute = (n: number) => ({ time: new Date(n * 60_000).toISOString() });
+      const told = async (revision: number): Promise<void> => {
+        for (const item of await store.outgoing(10)) await store.published([{ item, revision }]);
+      };
+      await store.transaction((unit) => unit.put(network(1), at(1)));
+      await told(10);
+      await store.transaction((unit) => unit.put({ ...network(1), spec: { subnets: ['10.1.0.0/24'] } } as AnyProposed, at(2)));
+      await store.transaction((unit) => unit.put(network(2), at(2)));
+      await told(20);
+      await store.transaction((unit) => unit.put({ ...network(1), phase: 'deleted' } as AnyProposed, at(3)));
+      await told(30);
+      await store.transaction((unit) => unit.put(network(3), at(4)));
+      const then = async (moment: At, page?: Page) => (await store.read.listedAt(moment, 'network', scope, page)).map(({ document, revision }) => [document.name, document.version, revision]);
+      expect(await Promise.all([9, 10, 19, 20, 29, 30, 99].map((revision) => then({ revision })))).toEqual([
+        [], [['net-1', 1, 10]], [['net-1', 1, 10]], [['net-1', 2, 20], ['net-2', 1, 20]], [['net-1', 2, 20], ['net-2', 1, 20]], [['net-2', 1, 20]], [['net-2', 1, 20]],
+      ]);
+      expect(await Promise.all([0.9, 1, 1.9, 2, 3, 4].map((n) => then(minute(n))))).toEqual([
+        [], [['net-1', 1, 10]], [['net-1', 1, 10]], [['net-1', 2, 20], ['net-2', 1, 20]], [['net-2', 1, 20]], [['net-2', 1, 20], ['net-3', 1, 0]],
+      ]);
+      // A page is full although some of its first were gone by then.
+      expect(await then(minute(4), { limit: 1 })).toEqual([['net-2', 1, 20]]);
+      expect(await then(minute(4), { limit: 5, after: idOf(2) })).toEqual([['net-3', 1, 0]]);
+      expect(await store.read.listedAt(minute(4), 'network', { ...scope, environment: 'elsewhere' })).toEqual([]);
+      expect(await store.read.listedAt(minute(4), 'policy')).toEqual([]);
     });
 
     it('keeps an entity to be published that changed while it was being published', async () => {

@@ -3,7 +3,7 @@ import type { Kind } from '@osier/contracts/kinds';
 import { outboxEntry, outboxRow, documentRow } from './dump/rows.ts';
 import { type DumpRow, isDumped, noRows, processMark, type Row, type TableName } from './dump/tables.ts';
 import { as, asAll, type Changes, type DocumentSource, holdsOf, matches, nameKey, nameKeyOf, type OutboxEntry, type Source } from './source.ts';
-import type { CommittedReader, Listed, Outgoing, Page, Store, Version, Waiting, Where } from './store.ts';
+import type { At, CommittedReader, Listed, Outgoing, Page, Store, Version, Waiting, Where } from './store.ts';
 import { Unit } from './unit.ts';
 
 const byId = (a: AnyDocument, b: AnyDocument): number => (a.id < b.id ? -1 : 1);
@@ -111,6 +111,12 @@ export function memoryStore(options: { now?: () => number } = {}): Store {
     revisionOf: async (id) => own.rows.get(id)?.revision ?? 0,
     listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) =>
       (await own.list(kind, where)).filter(({ id }) => id > (page?.after ?? '')).slice(0, page?.limit).map((document) => ({ document, revision: own.rows.get(document.id)?.revision ?? 0 }) as unknown as Listed<K>),
+    listedAt: async <K extends Kind>(at: At, kind: K, where: Where = {}, page?: Page) => {
+      const then = (versions: readonly Version[]): Version | undefined => versions.findLast((v) => ('time' in at ? v.validFrom <= at.time : (v.revision ?? Infinity) <= at.revision));
+      return [...history.values()].flatMap((versions) => then(versions) ?? [])
+        .filter(({ document: d }) => d.kind === kind && d.phase === 'active' && matches(d, where) && d.id > (page?.after ?? '')).sort((a, b) => (a.document.id < b.document.id ? -1 : 1))
+        .slice(0, page?.limit).map(({ document, revision }) => ({ document, revision: revision ?? 0 }) as unknown as Listed<K>);
+    },
     history: async (id): Promise<Version[]> => structuredClone(history.get(id) ?? []),
   };
 

@@ -64,6 +64,8 @@ export type Where = { readonly [F in keyof Scope | 'parent' | 'name' | 'holds']?
 export interface Version { readonly document: AnyDocument; readonly validFrom: string; readonly validTo?: string; readonly revision?: number }
 
 /** What the service has committed, seen from outside any transaction. */
+/** A moment of the past: what was published up to a revision of CHANGES, or committed up to a time (ISO 8601, UTC, with milliseconds). */
+export type At = { readonly revision: number } | { readonly time: string };
 export interface Page { readonly after?: string | undefined; readonly limit: number }
 
 export interface CommittedReader extends Reader {
@@ -71,6 +73,8 @@ export interface CommittedReader extends Reader {
   revisionOf(id: string): Promise<number>;
   /** By id; `page`: at most `limit` of those after the id `after`. */
   listed<K extends Kind>(kind: K, where?: Where, page?: Page): Promise<Listed<K>[]>;
+  /** The same as it was, with the revision of each version then; 0 for one that was not published yet. */
+  listedAt<K extends Kind>(at: At, kind: K, where?: Where, page?: Page): Promise<Listed<K>[]>;
   history(id: string): Promise<Version[]>;
 }
 

@@ -29,6 +29,7 @@ const anyPort = { protocol: 'TCP', port: 80 };
 /** `reach`: verdicts of the installation; with `-f` from files alone, with no service running. */
 export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
   if (options.probes !== undefined && (options.from ?? options.to ?? options.port) !== undefined) throw usage('--probes and --from, --to, --port exclude each other.', 'Write the question into the file, or leave out --probes.');
+  if (options.file !== undefined && options.at !== undefined) throw usage('--at is about the installation, and files have no past.', 'Leave out one of --at and -f.');
   const read = options.file === undefined ? await live(io, options) : await readWorld(options.file, io, Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]]))));
   const sources = options.strictCidr === true ? { ...read, problems: [...read.problems, ...read.warnings], warnings: [] } : read;
   if (options.validate === true) return validate(io, options, sources);

@@ -9,7 +9,7 @@ import { addressDoubt, problemText } from '../reach/show.ts';
 import { type Objects, type ObjectProblem, readObjects, worldFrom } from '../reach/sources.ts';
 import { type CommonOptions, type Session, sessionOf } from '../session.ts';
 
-export interface WorldOptions extends CommonOptions { readonly all?: boolean }
+export interface WorldOptions extends CommonOptions { readonly all?: boolean; readonly at?: string }
 
 const askedPlace = (options: Place): Place => Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]])));
 
@@ -33,7 +33,7 @@ const addressOf = (status: unknown): { address?: string } => {
 /** The endpoints and policies of the installation that the session speaks to. */
 export async function liveObjects(options: WorldOptions, session: Session): Promise<Objects> {
   const place = options.all === true ? session.asked : session.place;
-  const [endpoints, policies] = await Promise.all([find(session, 'endpoint', place), find(session, 'policy', place)]);
+  const [endpoints, policies] = await Promise.all([find(session, 'endpoint', place, undefined, options.at), find(session, 'policy', place, undefined, options.at)]);
   const known = (document: (typeof endpoints)[number]['document']): { path: string; environment: string } => ({ path: pathOf(document), environment: pathOf(document).split('/').slice(0, 3).join('/') });
   return {
     source: 'osier', items: [

@@ -3,7 +3,7 @@ import type { CompiledQuery } from 'kysely';
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import { type DocumentSource, matches, nameKeyOf, type Source } from '../source.ts';
-import type { Page, Waiting, Where } from '../store.ts';
+import type { At, Page, Waiting, Where } from '../store.ts';
 import type { Tables } from './tables.ts';
 
 export type Sql = ReturnType<typeof sqlOf>;
@@ -84,6 +84,30 @@ export async function listed(sql: Sql, kind: Kind, where: Where, page?: Page): P
   if (page) query = query.limit(page.limit);
   const rows = await query.orderBy('id').execute();
   return rows.map((row) => ({ document: JSON.parse(row.document) as AnyDocument, revision: row.published_revision }));
+}
+
+/** Their versions of then; what was deleted by then is left out. An entity's place and name never change, so it is looked for by those that it has now. */
+export async function listedAt(sql: Sql, at: At, kind: Kind, where: Where, page?: Page): Promise<{ document: AnyDocument; revision: number }[]> {
+  const versions = async (after: string | undefined) => {
+    let query = sql.selectFrom('entities').innerJoin('history', 'history.id', 'entities.id').select(['history.id', 'history.document', 'history.revision']).where('entities.kind', '=', kind);
+    for (const field of fields) if (where[field] !== undefined) query = query.where(`entities.${field}`, '=', where[field]);
+    if ('time' in at) query = query.where('history.valid_from', '<=', at.time).where((or) => or.or([or('history.valid_to', 'is', null), or('history.valid_to', '>', at.time)]));
+    else {
+      query = query.where('history.revision', '<=', at.revision).where(({ not, exists, selectFrom }) => not(exists(
+        selectFrom('history as later').select('later.id').whereRef('later.id', '=', 'history.id').whereRef('later.version', '>', 'history.version').where('later.revision', '<=', at.revision),
+      )));
+    }
+    if (after !== undefined) query = query.where('entities.id', '>', after);
+    if (page) query = query.limit(page.limit);
+    return query.orderBy('entities.id').execute();
+  };
+  const found: { document: AnyDocument; revision: number }[] = [];
+  for (let after = page?.after; ; ) {
+    const rows = await versions(after);
+    found.push(...rows.map((row) => ({ document: JSON.parse(row.document) as AnyDocument, revision: row.revision ?? 0 })).filter(({ document }) => document.phase === 'active'));
+    if (page === undefined || rows.length < page.limit || found.length >= page.limit) return found.slice(0, page?.limit);
+    after = rows.at(-1)?.id;
+  }
 }
 
 function knownDocuments(sql: Sql, ready: Lookups): DocumentSource {

@@ -3,11 +3,11 @@ import type { MikroORM, SqlEntityManager } from '@mikro-orm/sql';
 import type { AnyDocument } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
 import { as, asAll, type Changes, type DocumentSource } from '../source.ts';
-import type { CommittedReader, Listed, Page, Store, Version, Where } from '../store.ts';
+import type { At, CommittedReader, Listed, Page, Store, Version, Where } from '../store.ts';
 import { Unit } from '../unit.ts';
 import { dumpSql, loadSql } from './dump.ts';
 import { enqueueAll, readOutbox, recordPublished } from './outbox.ts';
-import { listed, lookups, type Sql, sqlOf, sqlSource } from './source.ts';
+import { listed, listedAt, lookups, type Sql, sqlOf, sqlSource } from './source.ts';
 import { insertions, writeChanges, writeMarks } from './write.ts';
 
 function reader(source: DocumentSource): Pick<CommittedReader, 'get' | 'byName' | 'list'> {
@@ -76,6 +76,7 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
     revisionOf: async (id) =>
       (await sql.selectFrom('entities').select('published_revision').where('id', '=', id).executeTakeFirst())?.published_revision ?? 0,
     listed: async <K extends Kind>(kind: K, where: Where = {}, page?: Page) => (await listed(sql, kind, where, page)) as unknown as Listed<K>[],
+    listedAt: async <K extends Kind>(at: At, kind: K, where: Where = {}, page?: Page) => (await listedAt(sql, at, kind, where, page)) as unknown as Listed<K>[],
     history: (id) => history(sql, id),
   };
   const store: Omit<Store, 'read' | 'known' | 'dump' | 'load' | 'close'> = {
