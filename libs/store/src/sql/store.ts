@@ -2,7 +2,7 @@ import type { IsolationLevel } from '@mikro-orm/core';
 import type { MikroORM, SqlEntityManager } from '@mikro-orm/sql';
 import type { AnyDocument } from '@osier/contracts/document';
 import type { Kind } from '@osier/contracts/kinds';
-import { as, asAll, type Changes, type DocumentSource } from '../source.ts';
+import { as, asAll, type DocumentSource } from '../source.ts';
 import type { At, CommittedReader, Listed, Page, Store, Version, Where } from '../store.ts';
 import { Unit } from '../unit.ts';
 import { dumpSql, loadSql } from './dump.ts';
@@ -35,8 +35,6 @@ export interface SqlStoreOptions {
   readonly guard?: <T>(work: (alive: () => void) => Promise<T>) => Promise<T>;
   /** For databases that let several in at a time. */
   readonly isolation?: `${IsolationLevel}`;
-  /** For databases that do not wait for the disk when they commit. Without it a commit is on the disk when it returns. */
-  readonly disk?: { committed(): void; settle(): Promise<void>; check(): void; close(): Promise<void> };
   /** What is to be done besides, in the same transaction, when rows were written under numbers of their own. */
   readonly afterLoad?: (em: SqlEntityManager) => Promise<void>;
 }
@@ -48,10 +46,6 @@ function guarded<T extends object>(target: T, guard: NonNullable<SqlStoreOptions
   return Object.fromEntries(methods) as T;
 }
 
-/** Copies of others' documents, and how far they go: what is lost of them together is learned again. Everything else was told to somebody, or will be. */
-const canBeLost = ({ seen, versions, outbox, waits, taken }: Changes): boolean => [seen, versions, outbox, waits, taken].every((part) => part.length === 0);
-const noDisk: NonNullable<SqlStoreOptions['disk']> = { committed: () => undefined, settle: async () => undefined, check: () => undefined, close: async () => undefined };
-
 /** The store over any SQL database that MikroORM speaks; opened and migrated by the folder of its driver. */
 export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const now = options.now ?? Date.now;
@@ -62,15 +56,8 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
   const into = insertions();
   const source = sqlSource(sql, ready);
   const isolation = options.isolation ? { isolationLevel: options.isolation as IsolationLevel } : {};
-  const disk = options.disk ?? noDisk;
   const transactional = <T>(work: (sql: Sql, em: SqlEntityManager) => Promise<T>): Promise<T> =>
     em.fork().transactional((inner) => work(sqlOf(inner as SqlEntityManager), inner as SqlEntityManager), isolation);
-  const lasting = async <T>(work: (sql: Sql, em: SqlEntityManager) => Promise<T>): Promise<T> => {
-    const result = await transactional(work);
-    disk.committed();
-    await disk.settle();
-    return result;
-  };
   const read: CommittedReader = {
     ...reader(source.own),
     revisionOf: async (id) =>
@@ -80,27 +67,14 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
     history: (id) => history(sql, id),
   };
   const store: Omit<Store, 'read' | 'known' | 'dump' | 'load' | 'close'> = {
-    transaction: async (work) => {
-      disk.check();
-      const { result, mayBeLost } = await transactional(async (inner) => {
+    transaction: (work) =>
+      transactional(async (inner) => {
         const unit = new Unit(sqlSource(inner, ready));
-        const done = await work(unit);
-        const changes = unit.changes();
-        await writeChanges(inner, into, changes, now());
-        return { result: done, mayBeLost: canBeLost(changes) };
-      });
-      if (mayBeLost) return result;
-      disk.committed();
-      await disk.settle();
-      return result;
-    },
-    // What gets out must not be forgotten afterwards.
-    outgoing: async (limit) => {
-      const found = await transactional((inner) => readOutbox(inner, limit));
-      if (found.length > 0) await disk.settle();
-      return found;
-    },
-    // Where this is lost the same is published again, and found to be there.
+        const result = await work(unit);
+        await writeChanges(inner, into, unit.changes(), now());
+        return result;
+      }),
+    outgoing: (limit) => transactional((inner) => readOutbox(inner, limit)),
     published: async (items, marks = new Map()) => {
       if (items.length === 0 && marks.size === 0) return;
       await transactional(async (inner) => {
@@ -108,22 +82,19 @@ export function sqlStore(orm: MikroORM, options: SqlStoreOptions = {}): Store {
         await writeMarks(inner, into, marks);
       });
     },
-    republishAll: () => lasting((inner) => enqueueAll(inner, into)),
+    republishAll: () => transactional((inner) => enqueueAll(inner, into)),
     pruneInbox: async (before) => void (await sql.deleteFrom('inbox').where('at', '<', before).execute()),
     mark: (name) => source.mark(name),
-    setMark: (name, value) => lasting((inner) => writeMarks(inner, into, new Map([[name, value]]))),
+    setMark: async (name, value) =>
+      void (await sql.insertInto('marks').values({ name, value }).onConflict((on) => on.column('name').doUpdateSet({ value })).execute()),
   };
   const whole: Pick<Store, 'dump' | 'load'> = {
     dump: (take) => guard((alive) => transactional((inner) => dumpSql(inner, take, alive))),
-    load: (rows, marks) => guard((alive) => lasting(async (inner, innerEm) => {
+    load: (rows, marks) => guard((alive) => transactional(async (inner, innerEm) => {
       const counts = await loadSql(inner, rows, marks, alive);
       await options.afterLoad?.(innerEm);
       return counts;
     })),
   };
-  return { ...guarded(store, guard), ...whole, read: guarded(read, guard), known: guarded(reader(source.known), guard), close: async () => {
-    await disk.settle().catch(() => undefined);
-    await orm.close();
-    await disk.close();
-  } };
+  return { ...guarded(store, guard), ...whole, read: guarded(read, guard), known: guarded(reader(source.known), guard), close: () => orm.close() };
 }

@@ -5,7 +5,6 @@ import { sqlStore } from '../sql/store.ts';
 import { defineTables } from '../sql/tables.ts';
 import type { Store } from '../store.ts';
 import { CachingSqliteDialect } from './dialect.ts';
-import { Disk, type Sync } from './disk.ts';
 import { Initial } from './migrations/0001-initial.ts';
 import { Holds } from './migrations/0002-holds.ts';
 
@@ -15,10 +14,11 @@ export const migrations = [{ name: '0001-initial', class: Initial }, { name: '00
 export const tables = [...defineTables({ whole: 'integer' })];
 
 /**
- * Opens a service's database, making or migrating it. WAL, and what is committed is on the disk when that is said (`disk.ts`): the databases are the truth of the platform.
- * `file`: a path, or `:memory:`. `sync`: waits until what was written to a file is on the disk.
+ * Opens a service's database, making or migrating it. WAL, and a commit is on the disk when it returns (`synchronous=FULL`,
+ * https://www.sqlite.org/pragma.html#pragma_synchronous): the databases are the truth of the platform.
+ * `file`: a path, or `:memory:`.
  */
-export async function openSqlite(options: { file: string; now?: () => number; sync?: Sync }): Promise<Store> {
+export async function openSqlite(options: { file: string; now?: () => number }): Promise<Store> {
   const orm = await MikroORM.init({
     driver: SqliteDriver,
     dbName: options.file,
@@ -29,12 +29,12 @@ export async function openSqlite(options: { file: string; now?: () => number; sy
     discovery: { warnWhenNoEntities: false },
   });
   const connection = orm.em.getConnection();
-  for (const pragma of ['journal_mode = wal', 'synchronous = normal', 'busy_timeout = 5000']) await connection.execute(`pragma ${pragma}`);
+  for (const pragma of ['journal_mode = wal', 'synchronous = full', 'busy_timeout = 5000']) await connection.execute(`pragma ${pragma}`);
   try {
     await migrate(orm, migrations, options.file);
   } catch (error) {
     await orm.close();
     throw error;
   }
-  return sqlStore(orm, { ...(options.now ? { now: options.now } : {}), ...(options.file === ':memory:' ? {} : { disk: new Disk(options.file, options.sync) }) });
+  return sqlStore(orm, options.now ? { now: options.now } : {});
 }
