@@ -15,6 +15,9 @@ async function* each(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> 
 const given = (snapshot: Kept): StreamSnapshot => ({ ...snapshot, pieces: each(snapshot.pieces) });
 const content = async (bus: Bus, stream: string): Promise<unknown[]> => (await gather(bus.read({ stream }))).map(({ data, ...message }) => ({ ...message, text: new TextDecoder().decode(data) }));
 
+/** Milliseconds. A mirror of a cluster that has stalled is looked after by nats-server every ten seconds or so. */
+const mirrorPatience = 45_000;
+
 /** A stream is given away and taken back as it was. */
 export function snapshotContract(bus: () => Bus): void {
   it('takes streams back as they were given away: sequences, gaps, times, headers, incarnation; and a mirror goes on', async () => {
@@ -22,7 +25,7 @@ export function snapshotContract(bus: () => Bus): void {
     for (let n = 0; n < 300; n++) await bus().publish(state(place, `s${n % 40}`), bytes(`${n} ${'x'.repeat(2_000)}`), { headers: { 'ce-id': `v${n}` } });
     await bus().purge('CHANGES', state(place, 's3'));
     const end = (await bus().publish(state(place, 'last'), bytes('last'))).sequence;
-    await eventually(() => bus().stream('STATE'), (s) => s?.lastSequence === end);
+    await eventually(() => bus().stream('STATE'), (s) => s?.lastSequence === end, mirrorPatience);
     const before = { changes: await content(bus(), 'CHANGES'), state: await content(bus(), 'STATE'), states: [await bus().stream('CHANGES'), await bus().stream('STATE')] };
     const [changes, mirror] = [await kept(await bus().snapshot('CHANGES', { consumers: false })), await kept(await bus().snapshot('STATE', { consumers: false }))];
     expect(changes).toMatchObject({ lastSequence: end, messages: before.changes.length });
@@ -38,11 +41,11 @@ export function snapshotContract(bus: () => Bus): void {
 
     const next = await bus().publish(state(place, 's1'), bytes('after'), { expectedLastSubjectSequence: (await bus().last('CHANGES', state(place, 's1')))?.sequence ?? -1 });
     expect(next.sequence).toBe(end + 1);
-    expect(await eventually(() => bus().last('STATE', state(place, 's1')), (m) => m?.sequence === next.sequence)).toMatchObject({ sequence: next.sequence });
+    expect(await eventually(() => bus().last('STATE', state(place, 's1')), (m) => m?.sequence === next.sequence, mirrorPatience)).toMatchObject({ sequence: next.sequence });
     await bus().ensureStreams();
     const [after, mirrored] = [await bus().stream('CHANGES'), await bus().stream('STATE')];
     expect([after, mirrored]).toMatchObject(before.states.map((s) => ({ incarnation: s?.incarnation, replicas: s?.replicas })));
-  });
+  }, 3 * mirrorPatience);
 
   it('takes back how far each reader has come', async () => {
     const place = scope();
