@@ -72,10 +72,9 @@ export async function freePort(): Promise<number> {
   const [lowest, end] = [10_000, firstEphemeral()];
   for (let tries = 0; tries < 1_000; tries++) {
     const port = randomInt(lowest, end);
-    if (!given.has(port) && (await listens(port))) {
-      given.add(port);
-      return port;
-    }
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await listens(port)) return port;
   }
   throw new Error(`no port of 127.0.0.1 between ${lowest} and ${end} is free`);
 }
