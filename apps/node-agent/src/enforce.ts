@@ -90,9 +90,11 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     const actual = readTables(kernel);
     const { numbered, numbering: made } = renumber(program, ifindexes, actual, highest);
     highest = numbered.highest;
-    const { steps, epoch } = write(kernel, numbered.tables, actual, revision, departed);
-    devices.activate(program);
+    // Whoever took the row of an address took no connections with it.
+    const held = numbering?.tables.addresses ?? new Map<string, never>();
     numbering = made;
+    const { steps, epoch } = write(kernel, numbered.tables, actual, revision, departed, held);
+    devices.activate(program);
     return { ifindexes, pending, rules: numbered.ruleNumbers, epoch, steps, devicesTouched: true };
   };
   /** Undefined: it is not enough to write what has changed. */
@@ -132,8 +134,11 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
       return { program, changed, ...written, pending: [...program.pending, ...written.pending], ...seen };
     },
     inspect(last) {
-      const seen = readBack(last.program, last.ifindexes, nothingChanged, confirmed, true);
-      if (seen.differences.length > 0) confirmed = undefined;
+      const before = confirmed;
+      // As in `enforce`: should the look fail halfway, nothing is gone on from.
+      confirmed = undefined;
+      const seen = readBack(last.program, last.ifindexes, nothingChanged, before, true);
+      if (seen.differences.length === 0) confirmed = before;
       return { ...seen, differences: [...seen.differences, ...inside(last.program, last.ifindexes)] };
     },
   };
@@ -144,11 +149,11 @@ const gone = ({ desired, former }: Followed) => [...former.addresses].flatMap(([
 const together = (tables: Tables, { desired, former }: Followed): Plan['peak'] =>
   Object.fromEntries(tableNames.map((name) => [name, tables[name].size + [...former[name].keys()].filter((key) => !desired[name].has(key)).length])) as Plan['peak'];
 
-function write(kernel: Kernel, wanted: Tables, actual: Tables, revision: number, departed: Departed): { steps: number; epoch: number } {
+function write(kernel: Kernel, wanted: Tables, actual: Tables, revision: number, departed: Departed, held: Tables['addresses']): { steps: number; epoch: number } {
   // Whoever comes back while connections of the former life may be left must not find them.
   const careful = kernel.restored || departed.any;
   const make = (to: Tables, from: Tables) => plan(to, from, kernel.config().epoch, { forgetNew: careful });
-  departed.note([...actual.addresses].flatMap(([key, row]) => (wanted.addresses.has(key) ? [] : [row])), wanted.addresses);
+  departed.note([...held, ...actual.addresses].flatMap(([key, row]) => (wanted.addresses.has(key) ? [] : [row])), wanted.addresses);
   let next = make(wanted, actual);
   if (!fits(kernel, next.peak)) {
     checkFits(kernel, sizes(wanted));
