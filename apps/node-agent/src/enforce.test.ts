@@ -7,6 +7,7 @@ import { createView, type View } from '@osier/domain/reconcile/view';
 import { deleted, make, node as here, production, staging } from '../test/world.ts';
 import { createEnforcer, type Enforced, type Enforcer } from './enforce.ts';
 import { createDevices } from './kernel/devices.ts';
+import { readTables } from './kernel/records.ts';
 import { createObserver } from './kernel/witness.ts';
 
 const timings = { run: <T>(_: string, work: () => T): T => work(), tell: () => undefined };
@@ -14,13 +15,14 @@ const timings = { run: <T>(_: string, work: () => T): T => work(), tell: () => u
 const nameOf = ({ kind, id }: AnyDocument): string => `${kind} ${id}`;
 
 class Node {
-  readonly kernel: FakeKernel = fakeKernel();
+  readonly kernel: FakeKernel;
   readonly enforcer: Enforcer;
   view: View = createView();
   looks = { all: 0, tables: 0 };
   #sequence = 0;
 
-  constructor() {
+  constructor(kernel: FakeKernel = fakeKernel()) {
+    this.kernel = kernel;
     const observe = createObserver();
     this.enforcer = createEnforcer({
       kernel: this.kernel, node: here, devices: createDevices(this.kernel, { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 }),
@@ -122,6 +124,36 @@ describe('a kernel that is brought up to date change by change', () => {
       expect(node.enforce().differences).not.toEqual([]);
       expect(node.enforce(true).differences).toEqual([]);
     }
+  });
+
+  it('has no entry that hides behind one of ours, whatever the length of its key and whichever is read first', () => {
+    const others = [{}, { policy: 0 }, { policy: 0, peer: 0 }, { direction: 3 }, { direction: 0 }, { protocol: 7, port: 9 }];
+    let hid = 0;
+    for (const prefixlen of [0, 7, 32, 40, 64, 71, 72, 73, 79, 80, 81, 88, 95, 96]) for (const later of [false, true]) for (const other of others) for (const goesOn of [true, false]) {
+      const about = { prefixlen, later, other, goesOn };
+      const node = began();
+      const { policy } = node.kernel;
+      const rows = policy.list();
+      const [first] = rows;
+      if (first === undefined) throw new Error('there is no entry');
+      if (!later) policy.remove(rows.map(([key]) => key));
+      policy.put([[{ ...first[0], ...other, prefixlen } as (typeof first)[0], { ...first[1], precedence: 0xffff_fffe }]]);
+      if (!later) policy.put(rows);
+      const held = policy.list().length;
+      // One entry for the trie: either has taken the other's place.
+      if (held === rows.length) continue;
+      hid++;
+      expect({ ...about, read: createObserver()(readBackFake(node.kernel)).tables.policy.size, written: readTables(node.kernel).policy.size }).toEqual({ ...about, read: held, written: held });
+      const one = goesOn ? node : new Node(node.kernel);
+      if (goesOn) {
+        one.tell(onlyApi);
+        expect({ ...about, found: one.enforce().differences.join() }).toEqual({ ...about, found: expect.stringMatching(/unexpected entry/) });
+      } else one.view = viewOf([make.node(1), make.node(2), net, web, db, api]);
+      expect({ ...about, found: one.enforce(true).differences }).toEqual({ ...about, found: [] });
+      expect({ ...about, left: policy.list().filter(([, entry]) => entry.precedence === 0xffff_fffe) }).toEqual({ ...about, left: [] });
+      if (!goesOn) expect({ ...about, left: policy.list() }).toEqual({ ...about, left: expect.arrayContaining(rows) });
+    }
+    expect(hid).toBeGreaterThan(250);
   });
 
   it('is not believed to hold what was written', () => {

@@ -7,7 +7,7 @@ import { type Desired, desiredOf } from '@osier/domain/reconcile/desired';
 import { type Followed, type Numbering, renumber } from '@osier/domain/reconcile/numbering';
 import { type Plan, plan, shrunk } from '@osier/domain/reconcile/plan';
 import { type Changed, type NodeProgram, nothingChanged, type Pending } from '@osier/domain/reconcile/program';
-import { type Highest, nothingGiven, tableNames, type Tables } from '@osier/domain/reconcile/tables';
+import { emptyTables, type Highest, nothingGiven, tableNames, type Tables } from '@osier/domain/reconcile/tables';
 import type { View } from '@osier/domain/reconcile/view';
 import type { Devices } from './kernel/devices.ts';
 import { readTables } from './kernel/records.ts';
@@ -42,7 +42,7 @@ export interface Enforcer {
   /** Reads the kernel back and compares it with what was enforced last; looks into some workloads, others the next time. */
   inspect(last: Enforced): Pick<Enforced, 'attestation' | 'differences'>;
 }
-interface Written { readonly ifindexes: ReadonlyMap<string, number>; readonly pending: readonly Pending[]; readonly rules: ReadonlyMap<number, RuleInfo>; readonly epoch: number; readonly steps: number; readonly devicesTouched: boolean }
+interface Written { readonly ifindexes: ReadonlyMap<string, number>; readonly pending: readonly Pending[]; readonly rules: ReadonlyMap<number, RuleInfo>; readonly epoch: number; readonly steps: number; readonly devicesTouched: boolean; readonly withdrawn: Iterable<string> }
 /** What the kernel held, to the last row, when it was read back last. */
 interface Confirmed { readonly numbering: Numbering; readonly ifindexes: ReadonlyMap<string, number> }
 
@@ -79,9 +79,11 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     return learned;
   };
   /** `from`: what the attestor has seen to be as it should. */
-  const readBack = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>, changed: Changed, from: Confirmed | undefined, devicesToo: boolean) => {
+  const readBack = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>, changed: Changed, from: Confirmed | undefined, withdrawn: Iterable<string>, devicesToo: boolean) => {
     const seen = devicesToo || witness.lookAtTables === undefined ? witness.look() : witness.lookAtTables();
-    const attestation = from === undefined || seen.touched === undefined ? attestor.attest(program, ifindexes, seen.tables) : attestor.follow(program, ifindexes, seen.tables, changed, seen.touched);
+    const { policy } = numbering?.tables ?? emptyTables;
+    const attestation = from === undefined || seen.touched === undefined ? attestor.attest(program, ifindexes, seen.tables, policy)
+      : attestor.follow(program, ifindexes, seen.tables, policy, { ...changed, withdrawn }, seen.touched);
     return { attestation, differences: [...attestation.differences, ...seen.faults, ...(devicesToo ? devices.missing(program, ifindexes) : []), ...departed.remaining()] };
   };
   const writeAll = (program: NodeProgram, revision: number, thorough: boolean): Written => {
@@ -95,7 +97,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     numbering = made;
     const { steps, epoch } = write(kernel, numbered.tables, actual, revision, departed, held);
     devices.activate(program);
-    return { ifindexes, pending, rules: numbered.ruleNumbers, epoch, steps, devicesTouched: true };
+    return { ifindexes, pending, rules: numbered.ruleNumbers, epoch, steps, devicesTouched: true, withdrawn: [] };
   };
   /** Undefined: it is not enough to write what has changed. */
   const writeChanged = (program: NodeProgram, changed: Changed, revision: number, from: Confirmed): Written | undefined => {
@@ -113,7 +115,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     departed.sweep();
     if (touched) devices.activate(program);
     numbering = from.numbering;
-    return { ifindexes, pending, rules: followed.rules, epoch, steps: steps.length, devicesTouched: touched };
+    return { ifindexes, pending, rules: followed.rules, epoch, steps: steps.length, devicesTouched: touched, withdrawn: followed.former.policy.keys() };
   };
   return {
     enforce(view, revision, { thorough, timings }) {
@@ -129,7 +131,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
         narrow = from && writeChanged(program, changed, revision, from);
         return narrow ?? writeAll(program, revision, thorough);
       });
-      const seen = timings.run('readBack', () => readBack(program, written.ifindexes, changed, narrow && from, written.devicesTouched));
+      const seen = timings.run('readBack', () => readBack(program, written.ifindexes, changed, narrow && from, written.withdrawn, written.devicesTouched));
       if (seen.differences.length === 0 && written.pending.length === 0 && numbering !== undefined) confirmed = { numbering, ifindexes: written.ifindexes };
       return { program, changed, ...written, pending: [...program.pending, ...written.pending], ...seen };
     },
@@ -137,7 +139,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
       const before = confirmed;
       // As in `enforce`: should the look fail halfway, nothing is gone on from.
       confirmed = undefined;
-      const seen = readBack(last.program, last.ifindexes, nothingChanged, before, true);
+      const seen = readBack(last.program, last.ifindexes, nothingChanged, before, [], true);
       if (seen.differences.length === 0) confirmed = before;
       return { ...seen, differences: [...seen.differences, ...inside(last.program, last.ifindexes)] };
     },

@@ -71,6 +71,24 @@ export function kernelContract(name: string, start: () => Subject): void {
       expect([at(8), at(9)]).toEqual([undefined, undefined]);
     });
 
+    it('finds an entry of the policy by as much of its key as it is long, and shows the key as it was given last', () => {
+      const keys = [0, 8, 33, 71, 72, 73, 79, 80, 88, 95].map((prefixlen) => ({ prefixlen, policy: 0x0102_0381, peer: 0x8000_0001, direction: Direction.ingress, protocol: 0xfe, port: 0xf0fe }));
+      const behind = ({ prefixlen, ...key }: (typeof keys)[0]) => ({
+        ...key, prefixlen, policy: prefixlen <= 8 ? 0x0a0b_0c81 : key.policy, peer: prefixlen <= 33 ? 1 : key.peer, direction: prefixlen < 72 ? 3 as Direction : key.direction,
+        protocol: prefixlen < 80 ? 0xff : key.protocol, port: key.port ^ (prefixlen <= 88 ? 0xff : 1),
+      });
+      const before = kernel.policy.list();
+      kernel.policy.put(keys.map((key) => [key, POLICY_ENTRY]));
+      expect(kernel.policy.list()).toHaveLength(before.length + keys.length);
+      for (const key of keys) {
+        kernel.policy.put([[behind(key), { ...POLICY_ENTRY, rule: 5 }]]);
+        expect([key.prefixlen, kernel.policy.list().filter(([, { rule }]) => rule === 5)]).toEqual([key.prefixlen, [[behind(key), { ...POLICY_ENTRY, rule: 5 }]]]);
+        expect(subject.readBack().policy.filter(({ rule }) => rule === 5)).toMatchObject([{ ...behind(key), direction: key.prefixlen < 72 ? 3 : 'ingress' }]);
+        kernel.policy.remove([key]);
+      }
+      expect(kernel.policy.list()).toEqual(before);
+    });
+
     it('puts and removes the same twice without complaint', () => {
       kernel.endpoints.put([[6, ENDPOINT], [6, { ...ENDPOINT, rd: 8 }]]);
       expect(new Map(kernel.endpoints.list()).get(6)?.rd).toBe(8);

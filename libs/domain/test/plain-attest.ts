@@ -2,16 +2,17 @@ import { type Entry, programMeaning } from '../src/policy/compile.ts';
 import { type Digest, ruleKey } from '../src/policy/model.ts';
 import { type NodeProgram, placeKey } from '../src/reconcile/program.ts';
 import type { Attestation } from '../src/reconcile/attest.ts';
-import type { Tables } from '../src/reconcile/tables.ts';
+import { type PolicyRow, regionOfKey, type Tables } from '../src/reconcile/tables.ts';
 
 /** The same as `src/reconcile/attest.ts`, each time over everything: what the other is held against. */
-export function plainAttest(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, digest: Digest): Attestation {
+export function plainAttest(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, digest: Digest, wanted: ReadonlyMap<string, PolicyRow>): Attestation {
   const expected = new Set(expectedLines(program, devices));
   const found = observedLines(program, devices, observed, digest);
   const have = new Set(found);
   const differences = [
     ...[...expected].filter((line) => !have.has(line)).map((line) => `missing ${line}`),
     ...found.filter((line) => !expected.has(line)).map((line) => `unexpected ${line}`),
+    ...[...observed.policy.keys()].filter((key) => !wanted.has(key)).map((key) => `unexpected entry ${key}`),
   ];
   const counts = { addresses: observed.addresses.size, identities: observed.identities.size, policyEntries: observed.policy.size, rules: observed.rules.size };
   return { digest: digestOfLines(found, digest), differences, counts };
@@ -63,21 +64,26 @@ function observedLines(program: NodeProgram, devices: ReadonlyMap<string, number
 function observedPrograms(program: NodeProgram, observed: Tables, digest: Digest): Map<number, string> {
   const rules = new Map([...observed.rules.values()].map((r) => [r.number, ruleKey(r)]));
   const entries = new Map<number, Entry[]>();
-  for (const row of observed.policy.values()) {
+  const strange = new Map<number, string[]>();
+  for (const [key, row] of observed.policy) {
+    const [region, { direction }] = [regionOfKey(row), row];
+    if (!entries.has(row.policy)) entries.set(row.policy, []);
+    if (region === undefined || typeof direction === 'number') {
+      strange.set(row.policy, [...strange.get(row.policy) ?? [], `key ${key}`]);
+      continue;
+    }
     const entry: Entry = {
-      direction: row.direction, region: { protocol: row.protocol, port: row.port }, action: row.action, precedence: row.precedence,
+      direction, region, action: row.action, precedence: row.precedence,
       peer: row.peer === 0 ? undefined : observed.identities.get(`${row.peer}`)?.digest ?? `unknown identity ${row.peer}`,
       rule: rules.get(row.rule) ?? `unknown rule ${row.rule}`,
     };
-    const list = entries.get(row.policy);
-    if (list) list.push(entry);
-    else entries.set(row.policy, [entry]);
+    entries.get(row.policy)?.push(entry);
   }
   const found = new Map<number, string>();
   for (const [number, list] of entries) {
     const claimed = observed.policies.get(`${number}`)?.digest ?? '';
     const environment = program.programs.get(claimed)?.environment ?? '';
-    found.set(number, digest(programMeaning(environment, list)));
+    found.set(number, digest([programMeaning(environment, list), ...(strange.get(number) ?? []).sort()].join('\n')));
   }
   return found;
 }

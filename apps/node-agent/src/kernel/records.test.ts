@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { dropReasons } from '@osier/contracts/telemetry';
 import { flowSchema } from '@osier/contracts/telemetry';
 import { fakeKernel } from '@osier/dataplane/fake';
-import { DropReason, EndedBy } from '@osier/dataplane/records';
+import { readBackFake } from '@osier/dataplane/fake/witness';
+import { Action, type Direction, DropReason, EndedBy } from '@osier/dataplane/records';
 import { mapped16 } from '@osier/domain/net/ipv4';
 import { emptyTables, type Tables, tableNames, table } from '@osier/domain/reconcile/tables';
 import type { NodeDump } from '@osier/dataplane/witness';
@@ -19,9 +20,9 @@ const rows: Tables = {
   ]),
   endpoints: table('endpoints', [{ ifindex: 12, rd: 7, network: 3, address: '10.0.0.1', mac: '02:00:00:00:00:01', policy: [1, 2] }]),
   policy: table('policy', [
-    { policy: 1, peer: 0, direction: 'egress', protocol: undefined, port: undefined, action: 'Allow', precedence: 1, rule: 1 },
-    { policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: undefined, action: 'Deny', precedence: 2, rule: 2 },
-    { policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 443, action: 'Allow', precedence: 3, rule: 3 },
+    { policy: 1, peer: 0, direction: 'egress', prefixlen: 72, protocol: 0, port: 0, action: 'Allow', precedence: 1, rule: 1 },
+    { policy: 1, peer: 4, direction: 'ingress', prefixlen: 80, protocol: 6, port: 0, action: 'Deny', precedence: 2, rule: 2 },
+    { policy: 1, peer: 4, direction: 'ingress', prefixlen: 96, protocol: 6, port: 443, action: 'Allow', precedence: 3, rule: 3 },
   ]),
   rules: table('rules', [
     { number: 1, policyId: '', index: 0xffff, direction: 'egress', action: 'Allow', priority: 0xffff_ffff },
@@ -45,6 +46,54 @@ describe('rows and records', () => {
     if (key === undefined || record === undefined) throw new Error('nothing was written');
     kernel.addresses.put([[key, { ...record, targetRd: 9 }]]);
     expect(readTables(kernel).addresses.get('7|10.0.0.1')?.network).toBe(0);
+  });
+});
+
+describe('the key of an entry', () => {
+  const all = { policy: 0x0403_0281, peer: 0xffff_ffff, direction: 3, protocol: 0xff, port: 0xffff };
+  it.each([
+    [0, { policy: 0, peer: 0, direction: 0, protocol: 0, port: 0 }],
+    [1, { policy: 0x80, peer: 0, direction: 0, protocol: 0, port: 0 }],
+    [8, { policy: 0x81, peer: 0, direction: 0, protocol: 0, port: 0 }],
+    [15, { policy: 0x0281, peer: 0, direction: 0, protocol: 0, port: 0 }],
+    [24, { policy: 0x0003_0281, peer: 0, direction: 0, protocol: 0, port: 0 }],
+    [32, { ...all, peer: 0, direction: 0, protocol: 0, port: 0 }],
+    [44, { ...all, peer: 0xf0ff, direction: 0, protocol: 0, port: 0 }],
+    [70, { ...all, direction: 0, protocol: 0, port: 0 }],
+    [71, { ...all, direction: 'ingress', protocol: 0, port: 0 }],
+    [72, { ...all, protocol: 0, port: 0 }],
+    [76, { ...all, protocol: 0xf0, port: 0 }],
+    [80, { ...all, port: 0 }],
+    [81, { ...all, port: 0x8000 }],
+    [89, { ...all, port: 0xff80 }],
+    [95, { ...all, port: 0xfffe }],
+    [96, all],
+  ])('is its first %i bits, to whoever reads it, and enough to remove it', (prefixlen, expected) => {
+    const kernel = fakeKernel();
+    kernel.policy.put([[{ ...all, direction: all.direction as Direction, prefixlen }, { precedence: 1, rule: 2, action: Action.deny }]]);
+    const row = { ...expected, prefixlen, action: 'Deny', precedence: 1, rule: 2 };
+    const { policy } = readTables(kernel);
+    expect([...policy.values()]).toEqual([row]);
+    expect([...observed(readBackFake(kernel)).tables.policy]).toEqual([...policy]);
+    carryOut(kernel, [{ do: 'remove', table: 'policy', rows: [...policy.values()] }], 1);
+    expect(kernel.policy.list()).toEqual([]);
+  });
+
+  it('is one for both readers wherever it is one for the kernel, and only there', () => {
+    const kernel = fakeKernel();
+    const values = [0, 1, 2, 0x80, 0x0102_0304];
+    for (const policy of values) for (const peer of values) for (const direction of [0, 1, 2, 3]) for (const [protocol, port] of [[6, 80], [6, 81], [7, 80]] as const) for (const prefixlen of [0, 1, 9, 31, 32, 33, 40, 64, 70, 71, 72, 79, 80, 95, 96]) {
+      kernel.policy.put([[{ prefixlen, policy, peer, direction: direction as Direction, protocol, port }, { precedence: 1, rule: 2, action: Action.deny }]]);
+    }
+    const keys = [...readTables(kernel).policy.keys()];
+    expect(keys).toHaveLength(kernel.policy.list().length);
+    expect([...observed(readBackFake(kernel)).tables.policy.keys()]).toEqual(keys);
+  });
+
+  it('with an action that is none is one to replace', () => {
+    const kernel = fakeKernel();
+    kernel.policy.put([[{ ...all, direction: 1, prefixlen: 96 }, { precedence: 1, rule: 2, action: 0 as Action }]]);
+    expect([...readTables(kernel).policy.values()][0]?.rule).toBe(0);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { AddressKey, AddressRecord, DigestRecord, EndpointRecord, Kernel, PolicyEntry, PolicyKey, RuleRecord } from '@osier/dataplane/kernel';
-import { Action, AddressKind, Direction, EndpointFlag } from '@osier/dataplane/records';
+import { Action, AddressKind, Direction, EndpointFlag, policyKey } from '@osier/dataplane/records';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { type AddressRow, type EndpointRow, type MeaningRow, type PolicyRow, type RuleRow, type Rows, table, type TableName, type Tables } from '@osier/domain/reconcile/tables';
 
@@ -16,7 +16,7 @@ export const toRecord: { [T in TableName]: (row: Rows[T]) => Records[T] } = {
   }],
   endpoints: (r) => [r.ifindex, { rd: r.rd, network: r.network, policy: [...r.policy], address: mapped16(r.address), mac: macBytes(r.mac), flags: EndpointFlag.active }],
   policy: (r) => [
-    { prefixlen: prefixOf(r), policy: r.policy, peer: r.peer, direction: Direction[r.direction], protocol: r.protocol ?? 0, port: r.port ?? 0 },
+    { prefixlen: r.prefixlen, policy: r.policy, peer: r.peer, direction: typeof r.direction === 'number' ? r.direction as Direction : Direction[r.direction], protocol: r.protocol, port: r.port },
     { precedence: r.precedence, rule: r.rule, action: r.action === 'Allow' ? Action.allow : Action.deny },
   ],
   rules: (r) => [r.number, {
@@ -42,11 +42,13 @@ export function readTables(kernel: Kernel): Tables {
     endpoints: table('endpoints', kernel.endpoints.list().map(([ifindex, r]): EndpointRow => ({
       ifindex, rd: r.rd, network: r.flags === EndpointFlag.active ? r.network : 0, address: addressText(r.address), mac: macText(r.mac), policy: r.policy,
     }))),
-    policy: table('policy', kernel.policy.list().map(([k, e]): PolicyRow => ({
-      policy: k.policy, peer: k.peer, direction: k.direction === Direction.egress ? 'egress' : 'ingress',
-      protocol: k.prefixlen < 80 ? undefined : k.protocol, port: k.prefixlen < 96 ? undefined : k.port,
-      action: e.action === Action.allow ? 'Allow' : 'Deny', precedence: e.precedence, rule: e.rule,
-    }))),
+    policy: table('policy', kernel.policy.list().map(([key, e]): PolicyRow => {
+      const k = withinPrefix(key);
+      return {
+        policy: k.policy, peer: k.peer, direction: directionName(k.direction), prefixlen: k.prefixlen, protocol: k.protocol, port: k.port,
+        action: e.action === Action.allow ? 'Allow' : 'Deny', precedence: e.precedence, rule: e.action === Action.allow || e.action === Action.deny ? e.rule : 0,
+      };
+    })),
     rules: table('rules', kernel.rules.list().map(([number, r]): RuleRow => ({
       number, policyId: idText(r.policyId), index: r.ruleIndex, direction: r.direction === Direction.egress ? 'egress' : 'ingress',
       action: r.action === Action.allow ? 'Allow' : 'Deny', priority: r.precedence,
@@ -56,8 +58,19 @@ export function readTables(kernel: Kernel): Tables {
   };
 }
 
-/** Bits after the trie's own length field: policy, peer and direction are always given (72), then protocol, then port. */
-const prefixOf = (r: PolicyRow): number => (r.protocol === undefined ? 72 : r.port === undefined ? 80 : 96);
+const directionName = (value: number): PolicyRow['direction'] => (value === Direction.egress ? 'egress' : value === Direction.ingress ? 'ingress' : value);
+const lengthBytes = 4;
+const wholeKey = (policyKey.size - lengthBytes) * 8;
+/** The trie takes two keys for one that differ only behind their prefix, and shows what was given last. */
+function withinPrefix(key: PolicyKey): PolicyKey {
+  if (key.prefixlen >= wholeKey) return key;
+  const view = new DataView(new ArrayBuffer(policyKey.size));
+  policyKey.encode(view, 0, key);
+  const [whole, rest] = [lengthBytes + (key.prefixlen >> 3), key.prefixlen & 7];
+  view.setUint8(whole, view.getUint8(whole) & (0xff00 >> rest));
+  for (let at = whole + 1; at < policyKey.size; at++) view.setUint8(at, 0);
+  return policyKey.decode(view, 0);
+}
 
 export const hexText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const hexBytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));

@@ -95,10 +95,7 @@ const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
   }),
   endpoints: (e) => ({ ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy }),
   policy: (p) => ({
-    policy: p.policy, peer: p.peer, direction: p.direction === 'ingress' ? 'ingress' : 'egress',
-    protocol: p.prefixlen >= 80 ? p.protocol : undefined, port: p.prefixlen >= 96 ? p.port : undefined,
-    action: p.action === 'allow' ? 'Allow' : 'Deny',
-    precedence: [72, 80, 96].includes(p.prefixlen) && p.direction !== 'unknown' && p.action !== 'unknown' ? p.precedence : -1, rule: p.rule,
+    ...compared(p), action: p.action === 'allow' ? 'Allow' : 'Deny', precedence: p.action === 'unknown' ? -1 : p.precedence, rule: p.rule,
   }),
   rules: (r) => ({
     number: r.rule, policyId: uuid(r.policyId), index: r.ruleIndex, direction: r.direction === 'ingress' ? 'ingress' : 'egress',
@@ -107,6 +104,24 @@ const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
   identities: (d) => d,
   policies: (d) => d,
 };
+
+/** The first bits of a number of this width, the highest first. */
+const leading = (value: number, width: number, bits: number): number => {
+  const cut = 2 ** (width - Math.min(width, Math.max(0, bits)));
+  return value - (value % cut);
+};
+/** A number of 32 bits lies in memory with its lowest byte first. */
+const leadingInMemory = (value: number, bits: number): number => bits >= 32 ? value :
+  [0, 1, 2, 3].reduce((sum, byte) => sum + leading(Math.floor(value / 256 ** byte) % 256, 8, bits - 8 * byte) * 256 ** byte, 0);
+/** As much of a key as the kernel compares. */
+function compared({ policy, peer, direction, prefixlen, protocol, port }: Seen<'policy'>): Pick<Rows['policy'], 'policy' | 'peer' | 'direction' | 'prefixlen' | 'protocol' | 'port'> {
+  if (prefixlen >= 96) return { policy, peer, direction, prefixlen, protocol, port };
+  const towards = leading({ egress: 1, ingress: 2 }[direction] ?? Number(direction), 8, prefixlen - 64);
+  return {
+    policy: leadingInMemory(policy, prefixlen), peer: leadingInMemory(peer, prefixlen - 32), direction: ([, 'egress', 'ingress'] as const)[towards] ?? towards,
+    prefixlen, protocol: leading(protocol, 8, prefixlen - 72), port: leading(port, 16, prefixlen - 80),
+  };
+}
 
 const wantedPrograms = { veth: { ingress: 'from_endpoint', egress: 'to_endpoint' }, vxlan: { ingress: 'from_vxlan', egress: undefined } } as const;
 

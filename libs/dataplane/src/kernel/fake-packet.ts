@@ -17,6 +17,7 @@ import {
 } from '../records.gen.ts';
 import type { FakePacket, FakeVerdict } from './fake.ts';
 import type { Kernel } from './kernel.ts';
+import { covers } from './prefix.ts';
 
 type Side = { reason: DropReasonName; rule: number };
 
@@ -96,21 +97,15 @@ function decide(
 }
 
 function evaluate(policy: [PolicyKey, PolicyEntry][], packet: FakePacket, subject: number, peer: number, direction: Direction): Side {
-  const longest = (who: number) =>
-    policy
-      .filter(([key]) => key.policy === subject && key.peer === who && key.direction === direction && matches(key, packet))
-      .sort((a, b) => b[0].prefixlen - a[0].prefixlen)[0]?.[1];
+  const longest = (peer: number) => {
+    const asked: PolicyKey = { prefixlen: 96, policy: subject, peer, direction, protocol: packet.protocol, port: packet.destinationPort };
+    return policy.filter(([key]) => covers(key, asked)).sort((a, b) => b[0].prefixlen - a[0].prefixlen)[0]?.[1];
+  };
   const found = [longest(peer), longest(0)].filter((entry) => entry !== undefined);
   const rank = (entry: PolicyEntry) => entry.precedence * 2 + (entry.action === Action.deny ? 1 : 0);
   const entry = found.sort((a, b) => rank(b) - rank(a))[0];
   if (!entry) return { reason: 'policy_missing', rule: 0 };
   return { reason: entry.action === Action.allow ? 'none' : 'policy_denied', rule: entry.rule };
-}
-
-function matches(key: PolicyKey, packet: FakePacket): boolean {
-  if (key.prefixlen >= 80 && key.protocol !== packet.protocol) return false;
-  const free = 96 - Math.max(key.prefixlen, 80);
-  return key.prefixlen < 80 || packet.destinationPort >> free === key.port >> free;
 }
 
 function find(kernel: Kernel, rd: number, address: Uint8Array): AddressRecord | undefined {

@@ -16,7 +16,7 @@ function remembering<R extends readonly [unknown, unknown], S>(see: (row: R) => 
 }
 const endpoints = remembering(([ifindex, { flags, ...rest }]: Row<'endpoints'>) => ({ ifindex, ...rest, active: (flags & EndpointFlag.active) !== 0 }));
 const addresses = remembering(([key, record]: Row<'addresses'>): AddressSeen => ({ ...key, ...record, kind: record.kind === AddressKind.local ? 'local' : 'remote' }));
-const policy = remembering(([key, entry]: Row<'policy'>) => ({ ...key, ...entry, direction: direction(key.direction), action: action(entry.action) }));
+const policy = remembering(([key, entry]: Row<'policy'>) => ({ ...key, ...entry, direction: directionOrNumber(key.direction), action: action(entry.action) }));
 const rules = remembering(([rule, { policyId, ...rest }]: Row<'rules'>) => ({ rule, ...rest, policyId: hex(policyId), direction: direction(rest.direction), action: action(rest.action) }));
 const meanings = remembering(([number, { digest }]: Row<'identities'>) => ({ number, digest: hex(digest) }));
 
@@ -49,6 +49,11 @@ export function readBackFake(kernel: FakeKernel): NodeDump {
 function direction(value: Direction): 'egress' | 'ingress' | 'unknown' {
   if (value === Direction.egress) return 'egress';
   return value === Direction.ingress ? 'ingress' : 'unknown';
+}
+
+function directionOrNumber(value: Direction): 'egress' | 'ingress' | number {
+  const name = direction(value);
+  return name === 'unknown' ? value : name;
 }
 
 function action(value: Action): 'allow' | 'deny' | 'unknown' {

@@ -23,6 +23,7 @@ import { decodeOne, encodeOne, u32 } from '../codec.ts';
 import { checkConfigChange, closedError, encodeChecked, tableFull } from './checks.ts';
 import { type FakeDevice, FakeLinks } from './fake-links.ts';
 import { judgeFake } from './fake-packet.ts';
+import { withinPrefix } from './prefix.ts';
 import type { DropCounts, GcResult, Kernel, Limits, TableName, Target } from './kernel.ts';
 import { KernelError } from './kernel.ts';
 
@@ -102,13 +103,18 @@ class FakeTable<K, V> implements Target<K, V> {
     return decoded;
   }
 
+  /** Under what a row is found. The trie keeps a key as it was given last, and finds it by its prefix. */
+  #at(key: Uint8Array): string {
+    return hex(this.name === 'policy' ? withinPrefix(key) : key);
+  }
+
   put(entries: readonly (readonly [K, V])[]): void {
     this.#enter('put');
     const encoded = entries.map(([key, value]): [Uint8Array, Uint8Array] => [
       encodeChecked(this.#key, key, this.name),
       encodeChecked(this.#value, value, this.name),
     ]);
-    const rows = new Map(encoded.map((row) => [hex(row[0]), row]));
+    const rows = new Map(encoded.map((row) => [this.#at(row[0]), row]));
     const size = [...rows.keys()].reduce((sum, key) => sum + (this.#rows.has(key) ? 0 : 1), this.#rows.size);
     if (size > this.capacity) throw tableFull(this.name, this.capacity, size);
     for (const [key, row] of rows) this.#rows.set(key, row);
@@ -117,7 +123,7 @@ class FakeTable<K, V> implements Target<K, V> {
   remove(keys: readonly K[]): void {
     this.#enter('remove');
     for (const key of keys) {
-      const at = hex(encodeChecked(this.#key, key, this.name));
+      const at = this.#at(encodeChecked(this.#key, key, this.name));
       this.#rows.delete(at);
       this.#seen.delete(at);
     }

@@ -25,7 +25,8 @@ export interface PolicySeen {
   prefixlen: number;
   policy: number;
   peer: number;
-  direction: 'egress' | 'ingress' | 'unknown';
+  /** Its number where it is neither. */
+  direction: 'egress' | 'ingress' | number;
   protocol: number;
   port: number;
   action: 'allow' | 'deny' | 'unknown';

@@ -113,11 +113,12 @@ function address({ key, value }: Pair): AddressSeen {
 }
 
 function policy({ key, value }: Pair): PolicySeen {
+  const towards = direction(key);
   return {
     prefixlen: number(key, 'prefixlen'),
     policy: number(key, 'policy'),
     peer: number(key, 'peer'),
-    direction: direction(key),
+    direction: towards === 'unknown' ? number(key, 'direction') : towards,
     protocol: number(key, 'protocol'),
     port: number(key, 'port'),
     action: action(value),

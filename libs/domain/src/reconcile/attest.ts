@@ -2,7 +2,7 @@ import { type Entry, programMeaning } from '../policy/compile.ts';
 import { type Digest, ruleKey } from '../policy/model.ts';
 import { Lines } from './lines.ts';
 import { type Changed, type LocalEndpoint, type NodeProgram, type Place, placeKey } from './program.ts';
-import type { AddressRow, EndpointRow, PolicyRow, TableName, Tables } from './tables.ts';
+import { type AddressRow, type EndpointRow, nothingGiven, number as numbered, type PolicyRow, regionOfKey, type TableName, type Tables } from './tables.ts';
 
 /**
  * Compares what was read back of the kernel with what it should do, by meaning: numbers are followed to what they stand for, and a
@@ -19,12 +19,15 @@ export interface Attestation {
 export type Touched = Readonly<Record<TableName, ReadonlySet<string>>>;
 
 export interface Attestor {
-  attest(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables): Attestation;
-  /** The same result, where nothing was wrong before and only this much has changed since: of the program, of the devices of these endpoints, of what is read. */
-  follow(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, changed: Changed, touched: Touched): Attestation;
+  /** `entries`: all that the policy table should have, by key. */
+  attest(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, entries: ReadonlyMap<string, PolicyRow>): Attestation;
+  /** The same result, where nothing was wrong before and only this much has changed since: of the program, of the devices of these endpoints, of what is read, and `withdrawn` of `entries`. */
+  follow(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, entries: ReadonlyMap<string, PolicyRow>, changed: Changed & { readonly withdrawn: Iterable<string> }, touched: Touched): Attestation;
 }
 
-export const attest = (program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, digest: Digest): Attestation => createAttestor(digest).attest(program, devices, observed);
+/** By itself; where it is not told which entries there should be, they are those with the numbers that are read. */
+export const attest = (program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, digest: Digest, entries = numbered(program, devices, observed, nothingGiven).tables.policy): Attestation =>
+  createAttestor(digest).attest(program, devices, observed, entries);
 
 export function createAttestor(digest: Digest): Attestor {
   let about = newState(digest);
@@ -43,13 +46,20 @@ export function createAttestor(digest: Digest): Attestor {
   function meaningOf(number: number, program: NodeProgram, observed: Tables): string | undefined {
     const rows = about.entries.get(number);
     if (rows === undefined) return undefined;
-    const entries = [...rows.values()].map((row): Entry => ({
-      direction: row.direction, region: { protocol: row.protocol, port: row.port }, action: row.action, precedence: row.precedence,
-      peer: row.peer === 0 ? undefined : observed.identities.get(`${row.peer}`)?.digest ?? `unknown identity ${row.peer}`,
-      rule: about.rules.get(`${row.rule}`) ?? `unknown rule ${row.rule}`,
-    }));
+    const entries: Entry[] = [];
+    // What no entry of any program can be translated to is no part of one.
+    const strange: string[] = [];
+    for (const [key, row] of rows) {
+      const [region, { direction }] = [regionOfKey(row), row];
+      if (region === undefined || typeof direction === 'number') strange.push(`key ${key}`);
+      else entries.push({
+        direction, region, action: row.action, precedence: row.precedence,
+        peer: row.peer === 0 ? undefined : observed.identities.get(`${row.peer}`)?.digest ?? `unknown identity ${row.peer}`,
+        rule: about.rules.get(`${row.rule}`) ?? `unknown rule ${row.rule}`,
+      });
+    }
     const claimed = observed.policies.get(`${number}`)?.digest ?? '';
-    return digest(programMeaning(program.programs.get(claimed)?.environment ?? '', entries));
+    return digest([programMeaning(program.programs.get(claimed)?.environment ?? '', entries), ...strange.sort()].join('\n'));
   }
   function takeEntry(key: string, row: PolicyRow | undefined): number {
     const number = row?.policy ?? Number(key.slice(0, key.indexOf('|')));
@@ -79,6 +89,10 @@ export function createAttestor(digest: Digest): Attestor {
     if (expected === found) about.differences.delete(name);
     else about.differences.set(name, [expected === undefined ? [] : `missing ${expected}`, found === undefined ? [] : `unexpected ${found}`].flat());
   };
+  /** Whatever its number: a key may leave open for which program it is. */
+  function lookAtEntry(key: string, entries: ReadonlyMap<string, PolicyRow>, observed: Tables): void {
+    differ(`entry ${key}`, undefined, observed.policy.has(key) && !entries.has(key) ? `entry ${key}` : undefined);
+  }
   function lookAtAddress(key: string, now: Now): void {
     const row = now.observed.addresses.get(key);
     const place = now.program.places.get(key);
@@ -103,12 +117,15 @@ export function createAttestor(digest: Digest): Attestor {
   });
 
   return {
-    attest(program, devices, observed) {
+    attest(program, devices, observed, entries) {
       about = newState(digest);
       const now = { program, devices, observed };
       for (const [key, row] of observed.rules) about.rules.set(key, ruleKey(row));
       for (const [key, { digest: of }] of observed.identities) about.identities.set(key, of);
-      for (const [key, row] of observed.policy) takeEntry(key, row);
+      for (const [key, row] of observed.policy) {
+        takeEntry(key, row);
+        lookAtEntry(key, entries, observed);
+      }
       readPrograms(about.entries.keys(), program, observed);
       for (const key of union(observed.addresses.keys(), program.places.keys())) lookAtAddress(key, now);
       for (const e of program.endpoints) {
@@ -120,10 +137,11 @@ export function createAttestor(digest: Digest): Attestor {
       return result(observed);
     },
 
-    follow(program, devices, observed, changed, touched) {
+    follow(program, devices, observed, entries, changed, touched) {
       const now = { program, devices, observed };
       const numbers = new Set<number>();
       for (const key of touched.policy) numbers.add(takeEntry(key, observed.policy.get(key)));
+      for (const key of union(touched.policy, changed.withdrawn)) lookAtEntry(key, entries, observed);
       // What means something else now, or nothing any more, is looked for wherever it may be used.
       const otherRules = new Set<number>();
       for (const key of touched.rules) if (becomes(about.rules, key, observed.rules.get(key), ruleKey)) otherRules.add(Number(key));

@@ -67,6 +67,11 @@ function tampered(tables: Tables, next: (below: number) => number): Tables {
   const [key, row] = rows[next(Math.max(1, rows.length))] ?? [];
   if (key === undefined || row === undefined) return tables;
   const other = new Map<string, unknown>(rows);
+  if (name === 'policy' && next(2) === 0) {
+    const strange = [{ prefixlen: 73 }, { prefixlen: 32, policy: 1 + next(9) }, { prefixlen: 0, policy: 0 }, { direction: 3 }, { policy: 1 + next(9) }, { prefixlen: 88, protocol: 6 }][next(6)];
+    const foreign = { ...row, ...strange } as Rows['policy'];
+    return { ...tables, policy: new Map([...tables.policy, [keyOf.policy(foreign), foreign]]) };
+  }
   const fields = Object.keys(row).filter((field) => !keyOf[name]({ ...row, [field]: 'other' } as never).includes('other'));
   const field = fields[next(fields.length)] ?? '';
   const value = (row as unknown as Record<string, unknown>)[field];
@@ -91,7 +96,7 @@ describe('an attestation that follows changes', () => {
       const next = random(seed);
       const told = createDesired(here, digest);
       const attestor = createAttestor(digest);
-      let last: { tables: Tables; clean: boolean } | undefined;
+      let last: { tables: Tables; entries: Tables['policy']; clean: boolean } | undefined;
       let [kernel, highest]: [Tables, typeof nothingGiven] = [emptyTables, nothingGiven];
       roadOf(seed, 60).forEach((one, step) => {
         told.tell(one);
@@ -101,11 +106,13 @@ describe('an attestation that follows changes', () => {
         kernel = run(kernel, plan(full.tables, kernel, 0).steps);
         highest = full.highest;
         const tables = next(3) === 0 ? tampered(kernel, next) : kernel;
-        const expected = plainly(plainAttest(program, devices, tables, digest));
-        const found = last?.clean ? attestor.follow(program, devices, tables, changed, touchedBetween(last.tables, tables)) : attestor.attest(program, devices, tables);
+        const { policy: entries } = full.tables;
+        const withdrawn = [...last?.entries.keys() ?? []].filter((key) => !entries.has(key));
+        const expected = plainly(plainAttest(program, devices, tables, digest, entries));
+        const found = last?.clean ? attestor.follow(program, devices, tables, entries, { ...changed, withdrawn }, touchedBetween(last.tables, tables)) : attestor.attest(program, devices, tables, entries);
         expect({ seed, step, ...(plainly(found) as object) }).toEqual({ seed, step, ...(expected as object) });
-        expect(plainly(attest(program, devices, tables, digest))).toEqual(expected);
-        last = { tables, clean: found.differences.length === 0 };
+        expect(plainly(attest(program, devices, tables, digest, entries))).toEqual(expected);
+        last = { tables, entries, clean: found.differences.length === 0 };
         if (!last.clean) wrong++;
       });
     }

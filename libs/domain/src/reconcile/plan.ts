@@ -1,4 +1,4 @@
-import { type AddressRow, type Column, type EndpointRow, keyOf, type Rows, type TableName, tableNames, type Tables } from './tables.ts';
+import { type AddressRow, type Column, type EndpointRow, keyOf, type PolicyRow, type Rows, type TableName, tableNames, type Tables, wholeSubject } from './tables.ts';
 
 /**
  * The way from the tables that are to the tables that should be, in an order in which every packet sees the old world or the new one,
@@ -35,10 +35,10 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
   put(steps, 'identities', different('identities', desired, actual));
   put(steps, 'policies', different('policies', desired, actual));
   put(steps, 'policy', different('policy', desired, actual));
-  // An entry too many in a program that stays is not of our making, and packets may be reading it: out at once, and live flows judged anew.
+  // Packets may be reading it: out at once, and live flows judged anew.
   const gonePolicy = missing(actual.policy, desired.policy);
-  const stays = new Set([...desired.policies.values()].map((row) => row.number));
-  const foreign = gonePolicy.filter((row) => stays.has(row.policy));
+  const isForeign = foreignTo(desired);
+  const foreign = gonePolicy.filter(isForeign);
   remove(steps, 'policy', foreign);
   const inUse = new Set([...actual.endpoints.values()].map((row) => row.policy[now]));
   const repaired = foreign.length > 0 || [...desired.policy.values()].some((row) => inUse.has(row.policy) && differs('policy', row, actual));
@@ -63,7 +63,7 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
   remove(steps, 'endpoints', goneEndpoints);
   remove(steps, 'addresses', goneAddresses);
   if (goneAddresses.length > 0) steps.push({ do: 'forget', addresses: goneAddresses.map(({ rd, address }) => ({ rd, address })) });
-  remove(steps, 'policy', gonePolicy.filter((row) => !stays.has(row.policy)));
+  remove(steps, 'policy', gonePolicy.filter((row) => !isForeign(row)));
   remove(steps, 'policies', missing(actual.policies, desired.policies));
   remove(steps, 'identities', missing(actual.identities, desired.identities));
   remove(steps, 'rules', missing(actual.rules, desired.rules));
@@ -75,6 +75,15 @@ function missing<R>(from: ReadonlyMap<string, R>, than: ReadonlyMap<string, R>):
   const rows: R[] = [];
   for (const [key, row] of from) if (!than.has(key)) rows.push(row);
   return rows;
+}
+
+/**
+ * An entry too many that is not of our making: in a program that stays, or one whose key leaves open whom it is for, which may decide for any program. What a
+ * program that goes has, packets read until the flip.
+ */
+function foreignTo(desired: Tables): (row: PolicyRow) => boolean {
+  const stays = new Set([...desired.policies.values()].map((row) => row.number));
+  return (row) => !desired.policy.has(keyOf.policy(row)) && (stays.has(row.policy) || row.prefixlen < wholeSubject);
 }
 
 /** Rows are flat but for their two columns, and rows of one table have the same fields. */
@@ -120,9 +129,10 @@ export function shrunk(desired: Tables, actual: Tables): Tables {
   const both = <R>(from: ReadonlyMap<string, R>, wanted: ReadonlyMap<string, unknown>): ReadonlyMap<string, R> => new Map([...from].filter(([key]) => wanted.has(key)));
   const endpoints = both(actual.endpoints, desired.endpoints);
   const used = new Set([...endpoints.values()].flatMap((row) => row.policy));
+  const isForeign = foreignTo(desired);
   return {
     ...actual, endpoints, addresses: both(actual.addresses, desired.addresses),
-    policy: new Map([...actual.policy].filter(([, row]) => used.has(row.policy))),
+    policy: new Map([...actual.policy].filter(([, row]) => used.has(row.policy) && !isForeign(row))),
     policies: new Map([...actual.policies].filter(([, row]) => used.has(row.number))),
   };
 }

@@ -78,7 +78,7 @@ function world(kernel: { tables: Tables; epoch: number }): Record<string, string
     if (n === 0) continue;
     const entries = [...kernel.tables.policy.values()].filter((e) => e.policy === n).map((e) => {
       const peer = e.peer === 0 ? '*' : kernel.tables.identities.get(`${e.peer}`)?.digest ?? 'DANGLING';
-      return `${peer} ${e.direction} ${e.protocol} ${e.port} ${e.action} ${e.precedence} ${kernel.tables.rules.has(`${e.rule}`) ? '' : 'DANGLING'}`;
+      return `${peer} ${e.direction} ${e.prefixlen} ${e.protocol} ${e.port} ${e.action} ${e.precedence} ${kernel.tables.rules.has(`${e.rule}`) ? '' : 'DANGLING'}`;
     });
     seen[`program ${row.rd} ${row.address}`] = entries.sort().join('; ');
   }
@@ -204,17 +204,35 @@ describe('plan', () => {
   it('takes out entries that somebody else put in, and has live flows judged again', () => {
     const settled = walkTo(['a policy between them']);
     const program = [...settled.tables.endpoints.values()][0]?.policy[0] as number;
-    const intruder = { policy: program, peer: 0, direction: 'ingress', protocol: 6, port: 22, action: 'Allow', precedence: 99, rule: 1 } as const;
-    const tampered = { ...settled, tables: { ...settled.tables, policy: new Map([...settled.tables.policy, [keyOf.policy(intruder), intruder]]) } };
-    const wanted = programNamed('a policy between them');
-    expect(attest(wanted, devicesOf(wanted), tampered.tables, digest).differences).toHaveLength(2);
-    const repair = settle(tampered, wanted);
-    expect(repair.steps.map((s) => s.do)).toEqual(['remove', 'flip']);
-    expect(attest(wanted, devicesOf(wanted), repair.tables, digest).differences).toEqual([]);
+    const intruders = [
+      { policy: program, peer: 0, direction: 'ingress', prefixlen: 96, protocol: 6, port: 22 }, { policy: program, peer: 0, direction: 'ingress', prefixlen: 73, protocol: 0, port: 0 },
+      { policy: program, peer: 0, direction: 3, prefixlen: 72, protocol: 0, port: 0 }, { policy: 0, peer: 0, direction: 0, prefixlen: 0, protocol: 0, port: 0 },
+    ] as const;
+    for (const key of intruders) {
+      const intruder = { ...key, action: 'Allow', precedence: 99, rule: 1 } as const;
+      const tampered = { ...settled, tables: { ...settled.tables, policy: new Map([...settled.tables.policy, [keyOf.policy(intruder), intruder]]) } };
+      const wanted = programNamed('a policy between them');
+      expect(attest(wanted, devicesOf(wanted), tampered.tables, digest).differences).toContain(`unexpected entry ${keyOf.policy(intruder)}`);
+      const repair = settle(tampered, wanted);
+      expect(repair.steps.map((s) => s.do)).toEqual(['remove', 'flip']);
+      expect(attest(wanted, devicesOf(wanted), repair.tables, digest).differences).toEqual([]);
+    }
   });
 });
 
 describe('attest', () => {
+  it('never takes an entry with a strange key for the proper one that it resembles', () => {
+    const program = programNamed('two policies');
+    const { tables } = walkTo(['two policies']);
+    for (const [key, row] of tables.policy) for (const strange of [{ prefixlen: row.prefixlen - 1 }, { prefixlen: row.prefixlen + 1 }, { direction: 3 }]) {
+      const other = { ...row, ...strange };
+      const tampered = { ...tables, policy: new Map([...[...tables.policy].filter(([one]) => one !== key), [keyOf.policy(other), other]]) };
+      const { differences } = attest(program, devicesOf(program), tampered, digest);
+      expect(differences).toContain(`unexpected entry ${keyOf.policy(other)}`);
+      expect(differences.join()).toMatch(/missing endpoint/);
+    }
+  });
+
   it('sees each kind of tampering', () => {
     const program = programNamed('two policies');
     const { tables } = walkTo(['two policies']);

@@ -1,6 +1,6 @@
 import { type Allocation, allocate } from '../policy/numbers.ts';
 import { type Action, type Direction, type RuleInfo, ruleKey } from '../policy/model.ts';
-import type { Entry } from '../policy/compile.ts';
+import type { Entry, Region } from '../policy/compile.ts';
 import type { LocalEndpoint, NodeProgram, Place } from './program.ts';
 
 /**
@@ -18,9 +18,12 @@ export interface AddressRow {
   readonly identity: Column;
 }
 export interface EndpointRow { readonly ifindex: number; readonly rd: number; readonly network: number; readonly address: string; readonly mac: string; readonly policy: Column }
+/** Up to `port` it is the key as the kernel compares it: whole, and 0 behind its first `prefixlen` bits, which are counted from `policy` on. Two rows have one key where the kernel has one entry, and only there. */
 export interface PolicyRow {
-  readonly policy: number; readonly peer: number; readonly direction: Direction;
-  readonly protocol: number | undefined; readonly port: number | undefined;
+  readonly policy: number; readonly peer: number;
+  /** A number is a direction that no row of ours has. */
+  readonly direction: Direction | number;
+  readonly prefixlen: number; readonly protocol: number; readonly port: number;
   readonly action: Action; readonly precedence: number; readonly rule: number;
 }
 export interface RuleRow { readonly number: number; readonly policyId: string; readonly index: number; readonly direction: Direction; readonly action: Action; readonly priority: number }
@@ -36,7 +39,7 @@ export const tableNames: readonly TableName[] = ['rules', 'identities', 'policie
 export const keyOf: { [T in TableName]: (row: Rows[T]) => string } = {
   addresses: (r) => `${r.rd}|${r.address}`,
   endpoints: (r) => `${r.ifindex}`,
-  policy: (r) => `${r.policy}|${r.peer}|${r.direction}|${r.protocol ?? '*'}|${r.port ?? '*'}`,
+  policy: (r) => `${r.policy}|${r.peer}|${r.direction}|${r.prefixlen}|${r.protocol}|${r.port}`,
   rules: (r) => `${r.number}`,
   identities: (r) => `${r.number}`,
   policies: (r) => `${r.number}`,
@@ -89,8 +92,21 @@ export const addressRow = (p: Place, identity: number, ifindex: number | undefin
 });
 export const endpointRow = (e: LocalEndpoint, ifindex: number, policy: number): EndpointRow => ({ ifindex, rd: e.rd, network: e.network, address: e.address, mac: e.mac, policy: [policy, policy] });
 export const policyRow = (e: Entry, policy: number, peer: number, rule: number): PolicyRow => ({
-  policy, peer, direction: e.direction, protocol: e.region.protocol, port: e.region.port, action: e.action, precedence: e.precedence, rule,
+  policy, peer, direction: e.direction, ...keyOfRegion(e.region), action: e.action, precedence: e.precedence, rule,
 });
+/** Bits of a key up to here say policy, peer and direction: every entry of ours gives them whole. */
+export const wholeSubject = 72;
+const [withProtocol, withPort] = [80, 96];
+function keyOfRegion({ protocol, port }: Region): Pick<PolicyRow, 'prefixlen' | 'protocol' | 'port'> {
+  if (protocol === undefined) return { prefixlen: wholeSubject, protocol: 0, port: 0 };
+  return port === undefined ? { prefixlen: withProtocol, protocol, port: 0 } : { prefixlen: withPort, protocol, port };
+}
+/** Undefined: a key that no region has. */
+export function regionOfKey({ prefixlen, protocol, port }: Pick<PolicyRow, 'prefixlen' | 'protocol' | 'port'>): Region | undefined {
+  const region = { protocol: prefixlen < withProtocol ? undefined : protocol, port: prefixlen < withPort ? undefined : port };
+  const key = keyOfRegion(region);
+  return key.prefixlen === prefixlen && key.protocol === protocol && key.port === port ? region : undefined;
+}
 export const ruleRow = (n: number, r: RuleInfo): RuleRow => ({ number: n, policyId: r.policyId, index: r.index, direction: r.direction, action: r.action, priority: r.priority });
 
 const meanings = (rows: ReadonlyMap<string, MeaningRow>): Map<number, string> => new Map([...rows.values()].map((r) => [r.number, r.digest]));
