@@ -19,11 +19,14 @@ static __always_inline __u64 idle_limit(const struct conntrack_key *key, const s
 					const struct config_record *c)
 {
 	if (entry->state >= STATE_CLOSED)
-		return timeout(c->tcp_closing, TIMEOUT_TCP_CLOSING);
+		return key->protocol == IPPROTO_SCTP ? timeout(c->sctp_closing, TIMEOUT_SCTP_CLOSING)
+						     : timeout(c->tcp_closing, TIMEOUT_TCP_CLOSING);
 	switch (key->protocol) {
 	case IPPROTO_TCP:
 		/* one FIN closes one direction (RFC 9293, 3.6): the other may be silent as long as before. Without an answer it was never open. */
 		return entry->packets[1] ? timeout(c->tcp_established, TIMEOUT_TCP_ESTABLISHED) : timeout(c->tcp_syn, TIMEOUT_TCP_SYN);
+	case IPPROTO_SCTP:
+		return entry->packets[1] ? timeout(c->sctp_established, TIMEOUT_SCTP_ESTABLISHED) : timeout(c->sctp_init, TIMEOUT_SCTP_INIT);
 	case IPPROTO_ICMP:
 		return timeout(c->icmp, TIMEOUT_ICMP);
 	}

@@ -93,6 +93,10 @@ static __always_inline void advance(const struct conntrack_key *key, struct conn
 {
 	if (entry->state == STATE_NEW && way == REPLY)
 		entry->state = STATE_ESTABLISHED;
+	if (p->sctp_chunks & (SCTP_ABORT | SCTP_SHUTDOWN_COMPLETE)) {
+		entry->state = STATE_CLOSED;
+		tell_end(key, entry, w, p->sctp_chunks & SCTP_ABORT ? ENDED_RST : ENDED_FIN);
+	}
 	if (p->protocol != IPPROTO_TCP)
 		return;
 	if (p->tcp_flags & TCP_RST) {
@@ -117,6 +121,9 @@ static __always_inline int begins_anew(const struct conntrack_entry *entry, cons
 		if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 			return 0;
 		return way == REPLY || entry->state >= STATE_CLOSING;
+	case IPPROTO_SCTP:
+		/* an INIT in the middle of its own association starts that one again (RFC 9260, 5.2.2) */
+		return p->sctp_chunks & SCTP_INIT && (way == REPLY || entry->state >= STATE_CLOSED);
 	case IPPROTO_ICMP:
 		return p->icmp_type == ICMP_ECHO_REQUEST && (way == REPLY || entry->state == STATE_REVOKED);
 	}
@@ -127,6 +134,8 @@ static __always_inline int may_begin(const struct packet *p)
 {
 	if (p->protocol == IPPROTO_TCP)
 		return !(p->tcp_flags & TCP_RST);
+	if (p->protocol == IPPROTO_SCTP)
+		return !(p->sctp_chunks & (SCTP_ABORT | SCTP_SHUTDOWN_COMPLETE));
 	if (p->protocol == IPPROTO_ICMP)
 		return p->icmp_type == ICMP_ECHO_REQUEST;
 	return 1;

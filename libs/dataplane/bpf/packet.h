@@ -18,11 +18,23 @@
 #define TCP_HEADER 20
 #define UDP_HEADER 8
 #define ICMP_HEADER 8
+#define SCTP_HEADER 12 /* RFC 9260, 3.1 */
+#define SCTP_CHUNK_HEADER 4
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
+
+/* Chunk types as bits (RFC 9260, 3.2). */
+#define SCTP_INIT (1 << 1)
+#define SCTP_INIT_ACK (1 << 2)
+#define SCTP_ABORT (1 << 6)
+#define SCTP_SHUTDOWN_COMPLETE (1 << 14)
+#define SCTP_ALONE (SCTP_INIT | SCTP_INIT_ACK | SCTP_SHUTDOWN_COMPLETE) /* RFC 9260, 6.10 */
+#define SCTP_INIT_LENGTH 20
+/* No DATA goes with an ABORT, and nothing follows it (RFC 9260, 3.3.7): a lawful one is never behind so many. */
+#define SCTP_CHUNKS_READ 32
 
 #define ICMP_UNREACHABLE 3
 #define ICMP_TIME_EXCEEDED 11
@@ -42,6 +54,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 from_high; /* the sender is the `high` side of its conntrack_key */
+	__u16 sctp_chunks; /* the types below 16 that are in it */
 	__u8 related; /* an ICMP error: ports and protocol are those of the flow it is about */
 };
 
@@ -129,6 +142,48 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p, c
 	return DROP_ICMP_TYPE;
 }
 
+/*
+ * The chunks of an SCTP packet: all that were read must lie in it whole. What may not be bundled is malformed when it is, so that no INIT
+ * hides behind another chunk; a packet whose tag is 0 is an INIT (RFC 9260, 6.10 and 8.5.1).
+ */
+static __noinline int parse_chunks(struct __sk_buff *skb, struct packet *p, __u32 offset)
+{
+	struct { __u8 type, flags; __be16 length; } chunk;
+	__u32 end, tag, count, length;
+
+	if (!p || bpf_skb_load_bytes(skb, offset + 4, &tag, sizeof(tag)))
+		return DROP_MALFORMED;
+	end = IP_OFFSET + p->length;
+	offset += SCTP_HEADER;
+	for (count = 0; count < SCTP_CHUNKS_READ && offset < end; count++) {
+		if (!holds(p, offset, SCTP_CHUNK_HEADER) || bpf_skb_load_bytes(skb, offset, &chunk, sizeof(chunk)))
+			return DROP_MALFORMED;
+		length = bpf_ntohs(chunk.length);
+		if (length < SCTP_CHUNK_HEADER || !holds(p, offset, length))
+			return DROP_MALFORMED;
+		if (chunk.type < 16)
+			p->sctp_chunks |= 1 << chunk.type;
+		if (chunk.type == 1 && length < SCTP_INIT_LENGTH)
+			return DROP_MALFORMED;
+		offset += (length + 3) & ~3U;
+	}
+	if (!count || (p->sctp_chunks & SCTP_ALONE && count > 1))
+		return DROP_MALFORMED;
+	return !tag == !(p->sctp_chunks & SCTP_INIT) ? DROP_MALFORMED : DROP_NONE;
+}
+
+static __always_inline int parse_sctp(struct __sk_buff *skb, struct packet *p, __u32 offset)
+{
+	__be16 ports[2];
+
+	if (!holds(p, offset, SCTP_HEADER) || bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
+		return DROP_MALFORMED;
+	p->source_port = ports[0];
+	p->destination_port = ports[1];
+	p->policy_port = ports[1];
+	return parse_chunks(skb, p, offset);
+}
+
 static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, __u32 offset)
 {
 	__be16 ports[2];
@@ -178,6 +233,8 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 		return parse_ports(skb, p, offset);
+	case IPPROTO_SCTP:
+		return parse_sctp(skb, p, offset);
 	case IPPROTO_ICMP:
 		return parse_icmp(skb, p, &ip, offset);
 	}

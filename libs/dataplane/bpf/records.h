@@ -6,6 +6,7 @@
  * Rules: no hidden padding (the generator refuses it; name it `reserved…`), addresses are always 16 bytes
  * (IPv4 as ::ffff:a.b.c.d), `__be16` stays in network order, every multi-byte number else is in host order,
  * times are nanoseconds of the boot clock, and an array of two indexed by "column" holds one value per world.
+ * A new field of a map's value goes to its end, and 0 means what was so without it: the loader takes former values over as a beginning.
  */
 #ifndef OSIER_RECORDS_H
 #define OSIER_RECORDS_H
@@ -36,6 +37,9 @@ enum timeouts {
 	TIMEOUT_UDP_NEW = 30000,
 	TIMEOUT_UDP_REPLIED = 180000,
 	TIMEOUT_ICMP = 30000,
+	TIMEOUT_SCTP_INIT = 60000,
+	TIMEOUT_SCTP_ESTABLISHED = 21600000, /* as TCP: its HEARTBEATs may be turned off (RFC 9260, 8.3) */
+	TIMEOUT_SCTP_CLOSING = 10000,
 	TIMEOUT_DENIAL_REPEAT = 5000,
 };
 
@@ -53,8 +57,8 @@ enum SMALL_ENUM flow_kind { FLOW_START = 1, FLOW_END = 2, FLOW_DENIED = 3 };
 
 enum SMALL_ENUM ended_by {
 	ENDED_NOT = 0,
-	ENDED_FIN = 1,
-	ENDED_RST = 2,
+	ENDED_FIN = 1, /* both sides were done; SCTP: a SHUTDOWN COMPLETE */
+	ENDED_RST = 2, /* one side broke it off; SCTP: an ABORT */
 	ENDED_TIMEOUT = 3,
 	ENDED_POLICY = 4,
 	ENDED_REMOVED = 5,  /* the endpoint went away */
@@ -67,7 +71,7 @@ enum SMALL_ENUM conntrack_state {
 	STATE_NEW = 1,         /* nothing came back yet */
 	STATE_ESTABLISHED = 2, /* both directions seen */
 	STATE_CLOSING = 3,     /* one FIN seen: half-closed, and idle no shorter than before */
-	STATE_CLOSED = 4,      /* both FINs, or a RST */
+	STATE_CLOSED = 4,      /* both FINs, or a RST; SCTP: SHUTDOWN COMPLETE or ABORT */
 	STATE_REVOKED = 5,     /* a newer world denies it: drops until it falls silent */
 };
 
@@ -114,6 +118,9 @@ struct config_record {
 	__u32 udp_replied;
 	__u32 icmp;
 	__u32 denial_repeat;
+	__u32 sctp_init;
+	__u32 sctp_established;
+	__u32 sctp_closing;
 };
 
 /* map `endpoints`: ifindex of the host-side veth → the workload behind it */

@@ -23,6 +23,9 @@ export const Timeouts = {
   udp_new: 30000,
   udp_replied: 180000,
   icmp: 30000,
+  sctp_init: 60000,
+  sctp_established: 21600000,
+  sctp_closing: 10000,
   denial_repeat: 5000,
 } as const;
 export type TimeoutsName = keyof typeof Timeouts;
@@ -150,11 +153,14 @@ export interface ConfigRecord {
   udpReplied: number;
   icmp: number;
   denialRepeat: number;
+  sctpInit: number;
+  sctpEstablished: number;
+  sctpClosing: number;
 }
 
 export const configRecord: Codec<ConfigRecord> = {
   name: 'config_record',
-  size: 56,
+  size: 68,
   encode(view, at, r) {
     view.setUint32(at + 0, checkUint(r.epoch, 32, 'epoch'), true);
     view.setUint32(at + 4, checkUint(r.vxlanIfindex, 32, 'vxlanIfindex'), true);
@@ -167,6 +173,9 @@ export const configRecord: Codec<ConfigRecord> = {
     view.setUint32(at + 44, checkUint(r.udpReplied, 32, 'udpReplied'), true);
     view.setUint32(at + 48, checkUint(r.icmp, 32, 'icmp'), true);
     view.setUint32(at + 52, checkUint(r.denialRepeat, 32, 'denialRepeat'), true);
+    view.setUint32(at + 56, checkUint(r.sctpInit, 32, 'sctpInit'), true);
+    view.setUint32(at + 60, checkUint(r.sctpEstablished, 32, 'sctpEstablished'), true);
+    view.setUint32(at + 64, checkUint(r.sctpClosing, 32, 'sctpClosing'), true);
   },
   decode(view, at) {
     return {
@@ -181,6 +190,9 @@ export const configRecord: Codec<ConfigRecord> = {
       udpReplied: view.getUint32(at + 44, true),
       icmp: view.getUint32(at + 48, true),
       denialRepeat: view.getUint32(at + 52, true),
+      sctpInit: view.getUint32(at + 56, true),
+      sctpEstablished: view.getUint32(at + 60, true),
+      sctpClosing: view.getUint32(at + 64, true),
     };
   },
 };

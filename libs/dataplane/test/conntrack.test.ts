@@ -114,6 +114,102 @@ describe('a connection', () => {
   });
 });
 
+describe('an SCTP association (RFC 9260)', () => {
+  const there = (...chunks: number[]) => bench.send(a, p.sctp({ from: a, to: b.ip }, CLIENT, 3868, ...chunks)).result;
+  const here = (...chunks: number[]) => bench.send(b, p.sctp({ from: b, to: a.ip }, 3868, CLIENT, ...chunks)).result;
+  const associate = () => [there(p.INIT), here(p.INIT_ACK), there(p.COOKIE_ECHO, p.DATA)];
+
+  it('is opened by an INIT, and established when both sides were seen', () => {
+    expect(there(p.INIT)).toBe('passed');
+    expect(state()).toBe(ConntrackState.new);
+    expect(here(p.INIT_ACK)).toBe('passed');
+    expect(state()).toBe(ConntrackState.established);
+    expect(here(p.DATA)).toBe('passed');
+    expect(bench.send(b, p.sctp({ from: b, to: a.ip }, 6000, 22, p.INIT)).result).toBe('policy_missing');
+  });
+
+  it('is told when it starts, by its own number', () => {
+    there(p.INIT);
+    expect(bench.events()).toEqual([expect.objectContaining({ kind: FlowKind.start, protocol: p.SCTP, sourcePort: CLIENT, destinationPort: 3868, egressRule: 1, ingressRule: 2 })]);
+  });
+
+  it.each([
+    ['a SHUTDOWN COMPLETE of the one who began', () => there(p.SHUTDOWN_COMPLETE), EndedBy.fin],
+    ['a SHUTDOWN COMPLETE of the other side', () => here(p.SHUTDOWN_COMPLETE), EndedBy.fin],
+    ['an ABORT', () => here(p.ABORT), EndedBy.rst],
+    ['an ABORT behind other chunks', () => there(p.COOKIE_ECHO, p.ABORT), EndedBy.rst],
+  ])('ends with %s', (_name, end, endedBy) => {
+    associate();
+    expect(end()).toBe('passed');
+    expect(state()).toBe(ConntrackState.closed);
+    expect(endings()).toEqual([expect.objectContaining({ endedBy, protocol: p.SCTP })]);
+  });
+
+  it('that was aborted begins anew with an INIT', () => {
+    associate();
+    here(p.ABORT);
+    bench.events();
+    expect(there(p.INIT)).toBe('passed');
+    expect(state()).toBe(ConntrackState.new);
+    expect(bench.events()).toEqual([expect.objectContaining({ kind: FlowKind.start })]);
+  });
+
+  it('goes on when its own side starts it again (5.2.2)', () => {
+    associate();
+    bench.events();
+    expect([there(p.INIT), here(p.INIT_ACK)]).toEqual(['passed', 'passed']);
+    expect([state(), bench.events()]).toEqual([ConntrackState.established, []]);
+  });
+
+  it('lends nothing to an INIT from where none may come', () => {
+    associate();
+    expect(here(p.INIT)).toBe('policy_missing');
+    expect(there(p.DATA)).toBe('passed');
+    here(p.ABORT);
+    expect(here(p.INIT)).toBe('policy_missing');
+  });
+
+  it('is picked up in the middle when its entry is lost, in its own direction, as TCP is', () => {
+    associate();
+    bench.kernel.forget(7, address(a.ip));
+    expect(here(p.DATA)).toBe('policy_missing');
+    expect([there(p.DATA), here(p.DATA)]).toEqual(['passed', 'passed']);
+  });
+
+  it('is ended by a world that denies it, and does not live again in a later one without an INIT', () => {
+    associate();
+    inWorld(() => bench.rule(a, b, Direction.egress, Action.deny, { precedence: 9, protocol: p.SCTP, port: 3868 }), 101n);
+    expect([here(p.DATA), there(p.DATA)]).toEqual(['policy_denied', 'policy_denied']);
+    inWorld(() => bench.kernel.policy.remove([{ prefixlen: 96, policy: 11, peer: 12, direction: Direction.egress, protocol: p.SCTP, port: 3868 }]), 102n);
+    expect(there(p.DATA)).toBe('policy_denied');
+    expect([there(p.INIT), here(p.INIT_ACK)]).toEqual(['passed', 'passed']);
+  });
+
+  it('gets the ICMP errors that are about it, and no others', () => {
+    associate();
+    const about = (port: number, protocol: number) => ({ from: a.ip, to: b.ip, protocol, payload: p.sctpBytes(CLIENT, port, p.chunk(p.DATA)) });
+    const error = (original: Parameters<typeof p.icmpError>[2]) => bench.send(b, p.icmpError({ from: b, to: a.ip }, 3, original)).result;
+    expect([error(about(3868, p.SCTP)), error(about(3869, p.SCTP)), error(about(3868, p.TCP))]).toEqual(['passed', 'no_flow', 'no_flow']);
+    expect(state()).toBe(ConntrackState.established);
+  });
+
+  it.each<[string, Partial<ConfigRecord>, () => void, EndedBy | undefined]>([
+    ['an INIT without an answer', { sctpInit: 10 }, () => void there(p.INIT), EndedBy.timeout],
+    ['an idle association', { sctpEstablished: 10 }, () => void associate(), EndedBy.timeout],
+    ['an aborted one, told already', { sctpClosing: 10 }, () => void [associate(), here(p.ABORT)], undefined],
+    ['one that was shut down, told already', { sctpClosing: 10 }, () => void [associate(), here(p.SHUTDOWN_COMPLETE)], undefined],
+  ])('is removed after a time of its own: %s', (_name, timeouts, begin, endedBy) => {
+    begin();
+    bench.events();
+    bench.kernel.configure({ tcpSyn: 10, tcpEstablished: 10, tcpClosing: 10, udpNew: 10, udpReplied: 10, icmp: 10 });
+    pass(20);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 0, revoked: 0 });
+    bench.kernel.configure(timeouts);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 1, revoked: 0 });
+    expect(endings()).toEqual(endedBy === undefined ? [] : [expect.objectContaining({ endedBy })]);
+  });
+});
+
 describe('UDP and ICMP', () => {
   it('replies pass without a policy of their own', () => {
     expect(bench.send(a, p.udp({ from: a, to: b.ip }, 9, 53)).result).toBe('passed');

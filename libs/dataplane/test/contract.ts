@@ -61,6 +61,14 @@ export function kernelContract(name: string, start: () => Subject): void {
       });
     });
 
+    it('holds a rule about SCTP as any other', () => {
+      const key = { ...POLICY_KEY, protocol: 132, port: 3868 };
+      kernel.policy.put([[key, POLICY_ENTRY]]);
+      expect(kernel.policy.list()).toContainEqual([key, POLICY_ENTRY]);
+      expect(subject.readBack().policy).toContainEqual(expect.objectContaining({ protocol: 132, port: 3868, direction: 'ingress' }));
+      kernel.policy.remove([key]);
+    });
+
     it('is read back as the same object where it is as it was, and as another where it is not', () => {
       kernel.addresses.put([8, 9].map((last) => [{ rd: 7, address: ip(last) }, ADDRESS] as const));
       const at = (last: number) => subject.readBack().addresses.find((one) => one.address.at(-1) === last);
@@ -135,8 +143,8 @@ export function kernelContract(name: string, start: () => Subject): void {
 
     it('sets single settings', () => {
       kernel.configure({ recordFlags: 7 });
-      kernel.configure({ icmp: 1234 });
-      expect(kernel.config()).toMatchObject({ recordFlags: 7, icmp: 1234, epoch: 0 });
+      kernel.configure({ icmp: 1234, sctpClosing: 99 });
+      expect(kernel.config()).toMatchObject({ recordFlags: 7, icmp: 1234, sctpClosing: 99, epoch: 0 });
     });
 
     it('flips between two columns, each with its revision', () => {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { SCHEMA } from '../src/kernel/loader.ts';
 import { ensureBpffs, openKernel } from '../src/kernel/open.ts';
 import { readBack, type Remembered } from '../src/witness/witness.ts';
 import { kernelContract } from './contract.ts';
@@ -55,10 +56,10 @@ describe('what openKernel misses it names with its fix', () => {
     ensureBpffs(pinDir);
     try {
       openKernel({ pinDir, sizes: { conntrack: 64 } }).close();
-      const path = join(pinDir, 'v1', 'conntrack');
+      const path = join(pinDir, SCHEMA, 'conntrack');
       rmSync(path);
-      renameSync(join(pinDir, 'v1', 'rules'), path);
-      expect(() => openKernel({ pinDir })).toThrow(expect.objectContaining({ code: 'pins-incompatible', path, fix: expect.stringContaining(`rm -r ${pinDir}/v1`) }));
+      renameSync(join(pinDir, SCHEMA, 'rules'), path);
+      expect(() => openKernel({ pinDir })).toThrow(expect.objectContaining({ code: 'pins-incompatible', path, fix: expect.stringContaining(`rm -r ${pinDir}/${SCHEMA}`) }));
     } finally {
       run('umount', pinDir);
       rmSync(folder, { recursive: true });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Action, Direction, DropReason, EndedBy, FlowKind } from '../src/records.gen.ts';
 import { type Endpoint, Lab, type Node } from './lab/lab.ts';
+import * as p from './lab/packet.ts';
 
 const RED = 101;
 const BLUE = 102;
@@ -74,6 +75,22 @@ describe.each([
     expect(answer.text).toContain('ECONNREFUSED');
   });
 
+  it('carries an SCTP association there and back, byte for byte', async () => {
+    const server = host === '10.1.0.2' ? red.b : red.c;
+    const across = async (from: Endpoint, to: Endpoint, ports: [number, number], ...types: number[]) => {
+      const bytes = p.sctpBytes(...ports, types.flatMap((type) => p.chunk(type)), types[0] === p.INIT ? 0 : 7);
+      await to.workload.ask({ kind: 'raw-heard', protocol: p.SCTP, timeout: 0 });
+      expect(await from.workload.ask({ kind: 'raw', protocol: p.SCTP, host: to.ip, bytes })).toMatchObject({ ok: true });
+      expect(await to.workload.ask({ kind: 'raw-heard', protocol: p.SCTP, timeout: 2000 })).toEqual({ ok: true, text: Buffer.from(bytes).toString('hex') });
+    };
+    await across(red.a, server, [40_132, 3868], p.INIT);
+    await across(server, red.a, [3868, 40_132], p.INIT_ACK);
+    await across(red.a, server, [40_132, 3868], p.COOKIE_ECHO, p.DATA);
+    await across(server, red.a, [3868, 40_132], p.SHUTDOWN_COMPLETE);
+    const end = await one.eventually((e) => e.kind === FlowKind.end && e.protocol === p.SCTP && e.destinationIfindex === (server === red.b ? red.b.ifindex : 0));
+    expect(end).toMatchObject({ endedBy: EndedBy.fin, sourcePort: 40_132, destinationPort: 3868, packets: [2n, 2n] });
+  });
+
   it('drops at the end of the TTL', async () => {
     const before = one.drop('ttl_exceeded');
     expect((await red.a.workload.ask({ kind: 'ping', host, ttl: 1, timeout: 200 })).ok).toBe(false);
@@ -100,6 +117,20 @@ describe('a denied pair', () => {
     expect(answer.ok).toBe(false);
     const event = await one.eventually((e) => e.kind === FlowKind.denied && e.rd === BLUE);
     expect(event).toMatchObject({ egressRule: 77, revision: 41n, reason: DropReason.policy_denied, destinationPort: 80 });
+  });
+});
+
+describe('a denied port of SCTP', () => {
+  it('is not heard, and is told', async () => {
+    one.rule(blue.a.number, blue.c.number, Direction.egress, 78, Action.deny, { protocol: p.SCTP, port: 3868 });
+    const heard = () => blue.c.workload.ask({ kind: 'raw-heard', protocol: p.SCTP, timeout: 300 });
+    const send = (port: number) => blue.a.workload.ask({ kind: 'raw', protocol: p.SCTP, host: '10.1.0.3', bytes: p.sctpBytes(40_000, port, p.chunk(p.INIT), 0) });
+    await heard();
+    await send(3868);
+    expect(await heard()).toMatchObject({ ok: false });
+    await send(3869);
+    expect(await heard()).toMatchObject({ ok: true });
+    expect(await one.eventually((e) => e.kind === FlowKind.denied && e.protocol === p.SCTP)).toMatchObject({ egressRule: 78, destinationPort: 3868, reason: DropReason.policy_denied });
   });
 });
 

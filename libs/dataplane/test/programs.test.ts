@@ -45,6 +45,16 @@ describe('delivery', () => {
     if (ttl > 1) expect([packet[22], p.checksumsAreRight(packet)]).toEqual([ttl - 1, true]);
   });
 
+  it.each([['an INIT', [p.INIT]], ['data', [p.COOKIE_ECHO, p.DATA, p.DATA]], ['more chunks than are read', Array<number>(40).fill(p.DATA)]])('carries %s of SCTP with its checksum', (_name, types) => {
+    const { result, packet } = bench.send(a, p.sctp(to(a, b.ip), 4000, 3868, ...types));
+    expect([result, packet[22], p.checksumsAreRight(packet)]).toEqual(['passed', 63, true]);
+  });
+
+  it('carries a last SCTP chunk whether or not it is padded (RFC 9260, 3.2)', () => {
+    const bytes = p.sctpBytes(4000, 3868, p.chunk(p.DATA, Array<number>(14).fill(1)).slice(0, 18));
+    expect(bench.send(a, p.ipv4(to(a, b.ip), p.SCTP, bytes)).result).toBe('passed');
+  });
+
   it('carries the padding of a short frame, and does not count it', () => {
     const frame = p.udp(to(a, b.ip), 1, 2);
     expect(bench.send(a, Uint8Array.from([...frame, ...Array<number>(14).fill(0)])).result).toBe('passed');
@@ -62,6 +72,7 @@ describe('delivery', () => {
 });
 
 describe('what never passes', () => {
+  const sctp = (chunks: number[], tag?: number) => p.ipv4(to(a, b.ip), p.SCTP, p.sctpBytes(1, 2, chunks, tag));
   const thief = { ip: '10.0.0.2', mac: Uint8Array.of(2, 0, 0, 0, 7, 11) };
   it.each<[string, () => Uint8Array, string]>([
     ['a forged source address', () => p.tcp({ from: thief, to: far.ip }, 1, 2), 'spoofed_source'],
@@ -75,10 +86,26 @@ describe('what never passes', () => {
     ['LLDP', () => p.ethernet(a.mac, 0x88cc, Array<number>(60).fill(0)), 'ethertype'],
     ['a VLAN tag', () => p.ethernet(a.mac, 0x8100, Array<number>(60).fill(0)), 'ethertype'],
     ['GRE', () => p.ipv4(to(a, b.ip), 47, Array<number>(20).fill(0)), 'protocol'],
-    ['SCTP', () => p.ipv4(to(a, b.ip), 132, Array<number>(20).fill(0)), 'protocol'],
+    ['DCCP', () => p.ipv4(to(a, b.ip), 33, Array<number>(20).fill(0)), 'protocol'],
     ['an ICMP redirect', () => p.icmp(to(a, b.ip), 5, 0, Array<number>(28).fill(0)), 'icmp_type'],
     ['an ICMP echo reply that nobody asked for', () => p.icmp(to(a, b.ip), 0, 9), 'no_flow'],
     ['a RST of no connection', () => p.tcp(to(a, b.ip), 1, 2, p.RST), 'no_flow'],
+    ['an SCTP ABORT of no association', () => p.sctp(to(a, b.ip), 1, 2, p.ABORT), 'no_flow'],
+    ['an SCTP SHUTDOWN COMPLETE of no association', () => p.sctp(to(a, b.ip), 1, 2, p.SHUTDOWN_COMPLETE), 'no_flow'],
+    ['an SCTP header cut short', () => sctp([]).subarray(0, 14 + 20 + 11), 'malformed'],
+    ['an SCTP packet without a chunk', () => sctp([]), 'malformed'],
+    ['an SCTP chunk header cut short', () => sctp([...p.chunk(p.COOKIE_ECHO), 0, 0]), 'malformed'],
+    ['an SCTP chunk shorter than its header', () => sctp(p.chunk(p.COOKIE_ECHO, [1, 2, 3, 4], 3)), 'malformed'],
+    ['an SCTP chunk that its packet does not hold', () => sctp(p.chunk(p.COOKIE_ECHO, [1, 2, 3, 4], 9)), 'malformed'],
+    ['a second SCTP chunk that its packet does not hold', () => sctp([...p.chunk(p.COOKIE_ECHO), ...p.chunk(p.DATA, [1], 99)]), 'malformed'],
+    ['an SCTP INIT cut short', () => sctp(p.chunk(p.INIT, [0, 0, 0, 1]), 0), 'malformed'],
+    ['an SCTP INIT with another chunk', () => p.sctp(to(a, b.ip), 1, 2, p.INIT, p.DATA), 'malformed'],
+    ['an SCTP INIT behind another chunk', () => p.sctp(to(a, b.ip), 1, 2, p.COOKIE_ECHO, p.INIT), 'malformed'],
+    ['an SCTP INIT ACK with another chunk', () => p.sctp(to(a, b.ip), 1, 2, p.INIT_ACK, p.DATA), 'malformed'],
+    ['an SCTP INIT with a tag', () => sctp(p.chunk(p.INIT), 7), 'malformed'],
+    ['SCTP without a tag that is no INIT', () => sctp(p.chunk(p.DATA), 0), 'malformed'],
+    ['a length that ends in the SCTP header', () => p.sctp(to(a, b.ip, { length: 31 }), 1, 2, p.INIT), 'malformed'],
+    ['a length that ends in the INIT', () => p.sctp(to(a, b.ip, { length: 51 }), 1, 2, p.INIT), 'malformed'],
     ['a TCP header cut short', () => p.ipv4(to(a, b.ip), p.TCP, Array<number>(13).fill(0)), 'malformed'],
     ['a UDP header cut short', () => p.ipv4(to(a, b.ip), p.UDP, [0, 1, 0, 2]), 'malformed'],
     ['an IP header of 16 bytes', () => p.udp(to(a, b.ip, { first: 0x44 }), 1, 2), 'malformed'],
@@ -193,6 +220,17 @@ describe('policy', () => {
     bench.rule(a, b, egress, allow, match);
     bench.rule(b, 0, ingress, allow);
     expect(ask()).toBe(result);
+  });
+
+  it.each([
+    ['SCTP', { protocol: p.SCTP }, 'passed'],
+    ['its port', { protocol: p.SCTP, port: 3868 }, 'passed'],
+    ['another port', { protocol: p.SCTP, port: 3869 }, 'policy_missing'],
+    ['the same port of TCP', { protocol: p.TCP, port: 3868 }, 'policy_missing'],
+  ])('matches an SCTP packet by %s', (_name, match, result) => {
+    bench.rule(a, b, egress, allow, match);
+    bench.rule(b, 0, ingress, allow);
+    expect(bench.send(a, p.sctp(to(a, b.ip), 5000, 3868, p.INIT)).result).toBe(result);
   });
 
   it('keeps egress and ingress apart', () => {

@@ -47,7 +47,7 @@ function makeWorld(pick: (below: number) => number): Place[] {
     const precedence = pick(3);
     const bits = [0, 8, 12, 15, 16][pick(5)]!;
     const port = PORTS[pick(PORTS.length)]! & ~((1 << (16 - bits)) - 1);
-    const match = [{}, { protocol: p.TCP }, { protocol: pick(2) ? p.TCP : p.UDP, port, bits }][pick(3)]!;
+    const match = [{}, { protocol: p.TCP }, { protocol: [p.TCP, p.UDP, p.SCTP][pick(3)]!, port, bits }][pick(3)]!;
     const options = { ...match, precedence, rule: 1 + count };
     bench.rule(one(), pick(2) ? 0 : one(), pick(2) ? Direction.egress : Direction.ingress, pick(3) ? Action.allow : Action.deny, options);
   }
@@ -81,13 +81,13 @@ describe.each(Array.from({ length: WORLDS }, (_, seed) => seed + 1))('in random 
       if (!(asleep.get(from.ifindex)!.flags & EndpointFlag.active)) continue;
       const to = `10.0.0.${1 + pick(7)}`;
       if (to === from.ip) continue;
-      const [protocol, port] = [pick(2) ? p.TCP : p.UDP, PORTS[pick(PORTS.length)]!];
+      const [protocol, port] = [[p.TCP, p.UDP, p.SCTP][pick(3)]!, PORTS[pick(PORTS.length)]!];
       const source = pick(10) ? from.ip : '10.0.0.250';
       const ip = { from: { ip: source, mac: from.mac }, to };
       bench.conntrack.remove(bench.conntrack.list().map(([key]) => key));
       bench.denials.remove(bench.denials.list().map(([key]) => key));
       bench.events();
-      const { result } = bench.send(from, protocol === p.TCP ? p.tcp(ip, 1000, port) : p.udp(ip, 1000, port));
+      const { result } = bench.send(from, protocol === p.TCP ? p.tcp(ip, 1000, port) : protocol === p.UDP ? p.udp(ip, 1000, port) : p.sctp(ip, 1000, port, p.INIT));
       const [event] = bench.events();
       const packet = { ifindex: from.ifindex, source: address(source), destination: address(to), protocol, destinationPort: port };
       const said = fake.send(packet);

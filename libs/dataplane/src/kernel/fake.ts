@@ -35,7 +35,7 @@ export interface FakePacket {
   source: Uint8Array;
   destination: Uint8Array;
   protocol: number;
-  /** TCP and UDP; for ICMP type << 8 | code. */
+  /** TCP, UDP and SCTP; for ICMP type << 8 | code. */
   destinationPort: number;
   sourcePort?: number;
 }

@@ -8,7 +8,7 @@ import { type Handle, libbpf } from './libbpf.ts';
 export const OBJECT_PATH = join(import.meta.dirname, '../../bpf/osier.bpf.o');
 
 /** Part of every pin path: maps of another layout are never taken over by mistake. */
-export const SCHEMA = 'v1';
+export const SCHEMA = 'v2';
 
 export const MAPS = [
   'config',

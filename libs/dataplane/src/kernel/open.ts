@@ -40,7 +40,7 @@ const TC_ACT_OK = 0;
 const EPOCH_BYTES = 4;
 
 export interface OpenOptions {
-  /** On a bpffs; the maps are pinned in `<pinDir>/v1/`. One per node. */
+  /** On a bpffs; the maps are pinned in `<pinDir>/v2/`. One per node. */
   pinDir: string;
   /** The node's network namespace; absent: that of this process. */
   netnsPath?: string;

@@ -30,7 +30,7 @@ export interface Where {
   netnsPath?: string;
 }
 
-const SCHEMA = 'v1';
+const SCHEMA = 'v2';
 const DEVICE_PREFIX = 'osr';
 
 /** What was read before, by table: an entry that still has the same bytes is then the same object. Belongs to one node. */

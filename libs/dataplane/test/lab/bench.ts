@@ -44,7 +44,7 @@ export interface Sent {
 const LOOPBACK = 1;
 const TC_ACT_REDIRECT = 7;
 
-const TIMEOUTS: Partial<ConfigRecord> = { tcpSyn: 0, tcpEstablished: 0, tcpClosing: 0, udpNew: 0, udpReplied: 0, icmp: 0, denialRepeat: 0 };
+const TIMEOUTS: Partial<ConfigRecord> = { tcpSyn: 0, tcpEstablished: 0, tcpClosing: 0, udpNew: 0, udpReplied: 0, icmp: 0, denialRepeat: 0, sctpInit: 0, sctpEstablished: 0, sctpClosing: 0 };
 
 export class Bench {
   readonly kernel: Kernel;

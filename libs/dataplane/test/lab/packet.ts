@@ -8,6 +8,14 @@ export const ROUTER = Uint8Array.of(0x02, 0x6f, 0x73, 0x69, 0x65, 0x72);
 export const TCP = 6;
 export const UDP = 17;
 export const ICMP = 1;
+export const SCTP = 132;
+/** Chunk types (RFC 9260, 3.2). */
+export const DATA = 0;
+export const INIT = 1;
+export const INIT_ACK = 2;
+export const ABORT = 6;
+export const SHUTDOWN_COMPLETE = 14;
+export const COOKIE_ECHO = 10;
 export const FIN = 1;
 export const SYN = 2;
 export const RST = 4;
@@ -80,6 +88,32 @@ export function udp(ip: Ip, sourcePort: number, port: number): Uint8Array {
   return ipv4(ip, UDP, udpBytes(ip.from.ip, ip.to, sourcePort, port));
 }
 
+/** CRC32c (RFC 9260, appendix A), least significant byte first. */
+function crc32c(bytes: readonly number[]): number[] {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return [0, 8, 16, 24].map((shift) => (~crc >>> shift) & 0xff);
+}
+
+/** A chunk with as much in it as its type needs, or the bytes that are given. */
+export function chunk(type: number, value: readonly number[] = Array<number>(type === INIT || type === INIT_ACK ? 16 : type === DATA ? 13 : 0).fill(1), length = 4 + value.length): number[] {
+  return [type, 0, ...be16(length), ...value, ...Array<number>(-value.length & 3).fill(0)];
+}
+
+export function sctpBytes(sourcePort: number, port: number, chunks: readonly number[], tag = 7): number[] {
+  const bytes = [...be16(sourcePort), ...be16(port), 0, 0, 0, tag, 0, 0, 0, 0, ...chunks];
+  bytes.splice(8, 4, ...crc32c(bytes));
+  return bytes;
+}
+
+/** An SCTP packet of these chunks; an INIT has the tag 0. */
+export function sctp(ip: Ip, sourcePort: number, port: number, ...types: number[]): Uint8Array {
+  return ipv4(ip, SCTP, sctpBytes(sourcePort, port, types.flatMap((type) => chunk(type)), types[0] === INIT ? 0 : 7));
+}
+
 export function icmp(ip: Ip, type: number, id: number, rest: number[] = []): Uint8Array {
   const bytes = [type, 0, 0, 0, ...be16(id), 0, 1, ...rest];
   bytes.splice(2, 2, ...be16(checksum(bytes)));
@@ -97,10 +131,11 @@ export function arp(from: Host, target: string, options: { operation?: number; s
   return ethernet(from.mac, 0x0806, body);
 }
 
-/** Whether the IP header's and the TCP or UDP checksum of a frame are right. */
+/** Whether the IP header's and the TCP, UDP or SCTP checksum of a frame are right. */
 export function checksumsAreRight(frame: Uint8Array): boolean {
   const header = frame.subarray(14, 34);
   const payload = frame.subarray(34);
+  if (header[9] === SCTP) return checksum(header) === 0 && crc32c([...payload.subarray(0, 8), 0, 0, 0, 0, ...payload.subarray(12)]).every((byte, at) => byte === payload[8 + at]);
   const pseudo = [...header.subarray(12, 20), 0, header[9]!, ...be16(payload.length), ...payload];
   return checksum(header) === 0 && checksum(header[9] === ICMP ? payload : pseudo) === 0;
 }

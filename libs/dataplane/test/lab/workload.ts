@@ -13,6 +13,8 @@ export type Request =
   | { kind: 'say'; text: string; timeout: number }
   | { kind: 'ping'; host: string; ttl?: number; timeout: number }
   | { kind: 'datagrams'; host: string; port: number; bytes: number[]; count?: number; every?: number }
+  | { kind: 'raw'; protocol: number; host: string; bytes: number[] }
+  | { kind: 'raw-heard'; protocol: number; timeout: number }
   | { kind: 'tally'; port: number }
   | { kind: 'tallied' }
   | { kind: 'stream'; host: string; port: number; ms: number };
@@ -134,6 +136,30 @@ const ping: Handler<'ping'> = async ({ host, ttl, timeout }) => {
   return answer;
 };
 
+const rawSockets = new Map<number, number>();
+const rawSocket = (protocol: number): number => {
+  const fd: number = rawSockets.get(protocol) ?? socketCall(AF_INET, SOCK_RAW, protocol);
+  rawSockets.set(protocol, fd);
+  return fd;
+};
+
+/** Sends these bytes behind an IP header, whatever this kernel knows about the protocol; from then on hears it as well. */
+const raw: Handler<'raw'> = ({ protocol, host, bytes }) => {
+  const sent = Number(sendto(rawSocket(protocol), Uint8Array.from(bytes), bytes.length, 0, Uint8Array.of(AF_INET, 0, 0, 0, ...host.split('.').map(Number), 0, 0, 0, 0, 0, 0, 0, 0), 16));
+  return Promise.resolve({ ok: sent === bytes.length, text: String(sent) });
+};
+
+/** The next packet of this protocol since the socket was opened: what is behind its IP header, in hex. */
+const rawHeard: Handler<'raw-heard'> = async ({ protocol, timeout }) => {
+  const fd = rawSocket(protocol);
+  for (const end = Date.now() + timeout; Date.now() <= end; await new Promise((resolve) => setTimeout(resolve, 5))) {
+    const bytes = new Uint8Array(2048);
+    const length = Number(recv(fd, bytes, bytes.length, MSG_DONTWAIT));
+    if (length > 0) return { ok: true, text: Buffer.from(bytes.subarray((bytes[0]! & 15) * 4, length)).toString('hex') };
+  }
+  return { ok: false, text: 'nothing' };
+};
+
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const datagrams: Handler<'datagrams'> = async ({ host, port, bytes, count = 1, every = 0 }) => {
@@ -193,6 +219,8 @@ const HANDLERS = {
   say,
   ping,
   datagrams,
+  raw,
+  'raw-heard': rawHeard,
   tally,
   tallied,
   stream,
