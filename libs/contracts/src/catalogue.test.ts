@@ -38,7 +38,7 @@ describe('what a bad body is told', () => {
     ['an octal address', network({ subnets: ['010.0.0.0/24'] }), { code: 'invalid', path: 'spec.subnets[0]' }],
     ['a name of 10,000 characters', parse(applySchema('network'), { name: 'a'.repeat(10_000), spec: { subnets: ['10.0.0.0/24'] } }), { code: 'too-long', path: 'name' }],
     ['a body that is no object', parse(applySchema('network'), 7), { code: 'wrong-type', path: '' }],
-    ['an unknown protocol', parse(applySchema('policy'), { name: 'p', spec: { appliesTo: {}, ingress: [{ ports: [{ protocol: 'SCTP', port: 1 }] }] } }), { code: 'unknown-value', path: 'spec.ingress[0].ports[0].protocol' }],
+    ['an unknown protocol', parse(applySchema('policy'), { name: 'p', spec: { appliesTo: {}, ingress: [{ ports: [{ protocol: 'GRE', port: 1 }] }] } }), { code: 'unknown-value', path: 'spec.ingress[0].ports[0].protocol' }],
     ['a port out of range', parse(applySchema('policy'), { name: 'p', spec: { appliesTo: {}, ingress: [{ ports: [{ protocol: 'TCP', port: 70000 }] }] } }), { code: 'out-of-range', path: 'spec.ingress[0].ports[0].port' }],
     ['a bad tag value', parse(applySchema('endpoint'), { name: 'e', spec: { network: 'n', node: 'm', attachment: { containerId: 'c' }, tags: { app: 'no spaces' } } }), { code: 'invalid', path: 'spec.tags.app' }],
     ['a bad tag key', parse(applySchema('endpoint'), { name: 'e', spec: { network: 'n', node: 'm', attachment: { containerId: 'c' }, tags: { '-': 'x' } } }), { code: 'invalid', path: 'spec.tags.-' }],

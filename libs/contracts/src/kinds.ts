@@ -120,7 +120,7 @@ export const kinds = {
         interface: z.string().min(1).max(15).regex(/^[A-Za-z0-9_.-]+$/, 'must be an interface name')
           .refine((name) => !['.', '..', 'lo'].includes(name), 'must be the name of an interface that does not exist yet, such as eth0').default('eth0'),
       }),
-      ports: z.array(z.strictObject({ name: nameSchema.optional(), protocol: z.enum(['TCP', 'UDP']), port: portSchema }))
+      ports: z.array(z.strictObject({ name: nameSchema.optional(), protocol: z.enum(['TCP', 'UDP', 'SCTP']), port: portSchema }))
         .max(limits.portsPerEndpoint).optional().meta({ description: 'Ports that its workload listens on; information only' }),
     }),
     status: z.strictObject({ address: ipv4Schema, mac: macSchema, lease: idSchema }),

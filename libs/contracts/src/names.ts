@@ -70,6 +70,6 @@ export const selectorSchema = z.strictObject({
 });
 export type Selector = z.infer<typeof selectorSchema>;
 
-export const protocolSchema = z.enum(['TCP', 'UDP', 'ICMP']);
+export const protocolSchema = z.enum(['TCP', 'UDP', 'SCTP', 'ICMP']);
 export type Protocol = z.infer<typeof protocolSchema>;
 export const portSchema = z.int().min(1).max(65535);

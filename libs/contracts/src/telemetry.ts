@@ -41,12 +41,13 @@ const decision = z.object({
 /** One conversation as one node saw it start, end, or be denied. */
 export const flowSchema = z.object({
   event: z.enum(['start', 'end', 'denied']),
-  endedBy: z.enum(['fin', 'rst', 'timeout', 'policy', 'removed', 'replaced']).optional(),
+  endedBy: z.enum(['fin', 'rst', 'timeout', 'policy', 'removed', 'replaced']).optional()
+    .meta({ description: 'fin: both sides were done (SCTP: a SHUTDOWN COMPLETE). rst: one side broke it off (SCTP: an ABORT)' }),
   at: timeSchema,
   environment: z.string(),
   network: z.string(),
   source: flowSide, destination: flowSide,
-  protocol: z.enum(['TCP', 'UDP', 'ICMP', 'other']),
+  protocol: z.enum(['TCP', 'UDP', 'SCTP', 'ICMP', 'other']),
   verdict: z.enum(['allowed', 'denied']),
   reason: z.enum(dropReasons),
   decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),

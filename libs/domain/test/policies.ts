@@ -82,8 +82,8 @@ export function random(seed: number): (below: number) => number {
 
 export const keys = ['app', 'tier', 'zone'];
 export const values = ['a', 'b', 'c'];
-export const protocols = ['TCP', 'UDP', 'ICMP'] as const;
-export const numberOf = { TCP: 6, UDP: 17, ICMP: 1 };
+export const protocols = ['TCP', 'UDP', 'SCTP', 'ICMP'] as const;
+export const numberOf = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1 };
 const ports = [80, 443, 5432];
 
 export function randomWorld(seed: number): { policies: Policy[]; parties: Party[] } {

@@ -9,7 +9,7 @@ type Line = ({ domain: string; project: string; node: string } & Flow) | { domai
 
 const side = ({ address, port, endpoint }: Flow['source'], none = ''): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? none : `:${port}`}`;
 /** Further denials are counted over all source ports. */
-const anyPort = (flow: Flow): string => (flow.verdict === 'denied' && (flow.protocol === 'TCP' || flow.protocol === 'UDP') ? ':*' : '');
+const anyPort = (flow: Flow): string => (flow.verdict === 'denied' && ['TCP', 'UDP', 'SCTP'].includes(flow.protocol) ? ':*' : '');
 
 /** One line for a person: when, where, who to whom, the verdict and the rule that gave it. */
 export function flowText(line: Line): string {

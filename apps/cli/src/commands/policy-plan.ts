@@ -1,5 +1,5 @@
 import { compare } from '@osier/domain/review/compare';
-import { protocolsOf } from '@osier/domain/review/check';
+import { protocols } from '@osier/domain/review/ports';
 import { findings, type Finding } from '@osier/domain/review/findings';
 import { indexWorld } from '@osier/domain/rules/index-world';
 import { exitCodes, type ExitCode, usage } from '../failure.ts';
@@ -30,7 +30,7 @@ export async function policyPlan(io: Io, options: PolicyPlanOptions): Promise<Ex
   if (before.world.parties.length + after.world.parties.length === 0) throw nobody(session === undefined);
   const comparison = compare(before, after);
   const known = new Set(findings(before).map(keyOf));
-  const planned: Planned = { comparison, protocols: [...new Set([before, after].flatMap(protocolsOf))], findings: findings(after).map((one) => ({ ...one, since: known.has(keyOf(one)) ? 'before' as const : 'now' as const })) };
+  const planned: Planned = { comparison, protocols, findings: findings(after).map((one) => ({ ...one, since: known.has(keyOf(one)) ? 'before' as const : 'now' as const })) };
   const value = { changes: comparison.changes.map(changeOf), findings: planned.findings.map((one) => ({ ...one, direction: one.direction ?? null, rule: one.rule ?? null })), endpoints: comparison.endpoints, undecided: [...comparison.undecided].map(([reason, pairs]) => ({ reason, pairs })) };
   await print(io, options.output, value, [value], () => planText(planned, namer(comparison.members, source === 'osier' ? 'endpoint' : 'pod')));
   const does = (effect: 'opens' | 'closes'): boolean => comparison.changes.some((change) => change.effect === effect);

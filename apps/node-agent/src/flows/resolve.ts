@@ -15,7 +15,7 @@ export interface Directory {
 }
 
 const endings = Object.fromEntries(Object.entries(EndedBy).map(([name, value]) => [value, name])) as Record<number, keyof typeof EndedBy>;
-const protocols: Record<number, Flow['protocol']> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP' };
+const protocols: Record<number, Flow['protocol']> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
 
 /** `bootTime`: milliseconds since the epoch at which the boot clock was 0. Undefined where the routing domain is unknown: nobody could be told. */
 export function resolve(event: FlowEvent, directory: Directory, bootTime: number): { environment: string; flow: Flow } | undefined {

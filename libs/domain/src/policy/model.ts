@@ -42,7 +42,7 @@ export const defaultIndex = 0xffff;
 export const ruleKey = (r: RuleRef): string => `${r.policyId}/${r.direction}/${r.index}/${r.action}`;
 
 /** IANA protocol numbers. */
-export const protocolNumbers = { ICMP: 1, TCP: 6, UDP: 17 } as const satisfies Record<Protocol, number>;
+export const protocolNumbers = { ICMP: 1, TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Record<Protocol, number>;
 
 /** Injected, since pure code has no crypto: SHA-256 of a text, as 64 hex digits. */
 export type Digest = (text: string) => string;

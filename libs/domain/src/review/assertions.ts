@@ -1,6 +1,6 @@
 import { addressText, type Block, parseAddress, parseBlock } from '../net/address.ts';
 import type { Condition, TagSelector } from '../rules/model.ts';
-import type { PortRange } from './ports.ts';
+import { type PortRange, protocols } from './ports.ts';
 
 /** Whom one entry of an assertion means. */
 export interface Who {
@@ -36,7 +36,6 @@ const words = {
   osier: { scope: 'environment', tags: 'tags', scopeTags: undefined, name: 'endpoint', of: 'Osier documents' },
 } as const;
 const assertionFields = ['name', 'from', 'to', 'ports', 'expect', 'onlyFrom', 'onlyTo', 'otherPorts', 'mayBeEmpty'];
-const protocolNames: Readonly<Record<Words, readonly string[]>> = { kubernetes: ['TCP', 'UDP', 'SCTP', 'ICMP'], osier: ['TCP', 'UDP', 'ICMP'] };
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -157,13 +156,12 @@ class Reader {
   private ports(value: unknown, field: string): PortRange[] {
     if (!Array.isArray(value) || value.length === 0) return (this.wrong(field, 'is not a list with at least one port.', 'Write ports: [TCP/5432], or leave it out for every port.'), []);
     return value.flatMap((one, i): PortRange[] => {
-      const known = protocolNames[this.as];
       const match = typeof one === 'string' ? /^([A-Z]+)(?:\/(\d{1,5})(?:-(\d{1,5}))?)?$/.exec(one) : null;
       const [, protocol = '', low, high] = match ?? [];
       const first = low === undefined ? 1 : Number(low);
       const last = low === undefined ? 65_535 : Number(high ?? low);
-      const fix = `Write PROTOCOL/PORT, PROTOCOL/FIRST-LAST or PROTOCOL, with ${known.join(', ')}: TCP/5432, UDP/8000-8080, ICMP.`;
-      if (!known.includes(protocol)) return (this.wrong(`${field}[${i}]`, `${shown(one)} is not a port.`, fix), []);
+      const fix = `Write PROTOCOL/PORT, PROTOCOL/FIRST-LAST or PROTOCOL, with ${protocols.join(', ')}: TCP/5432, UDP/8000-8080, ICMP.`;
+      if (!protocols.includes(protocol)) return (this.wrong(`${field}[${i}]`, `${shown(one)} is not a port.`, fix), []);
       if (protocol === 'ICMP') return low === undefined ? [{ protocol, first: 0, last }] : (this.wrong(`${field}[${i}]`, 'ICMP has no ports.', 'Write ICMP.'), []);
       return first >= 1 && first <= last && last <= 65_535 ? [{ protocol, first, last }] : (this.wrong(`${field}[${i}]`, `${shown(one)} is not from 1 to 65535.`, fix), []);
     });

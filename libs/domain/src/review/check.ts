@@ -5,9 +5,9 @@ import type { Decision } from '../rules/explain.ts';
 import type { IndexedWorld } from '../rules/index-world.ts';
 import type { Side } from '../rules/model.ts';
 import { selects } from '../rules/selector.ts';
-import { blocksFor, everybody, familiesOf, groupsOf, isClosed, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
+import { blocksFor, everybody, familiesOf, groupsOf, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
 import type { Assertion, Who } from './assertions.ts';
-import { type PortRange, type Range, within, without } from './ports.ts';
+import { type PortRange, protocols, type Range, within, without } from './ports.ts';
 import { type Span, spanner } from './spans.ts';
 
 /** The packet that shows an assertion wrong, and what was decided about it. */
@@ -25,8 +25,6 @@ export type Outcome = { readonly assertion: Assertion } & (
   | { readonly result: 'fails'; readonly pairs: number; readonly exempt: number; readonly wrong: number; readonly counterexample: Counterexample }
   | { readonly result: 'vacuous'; readonly reason: string; readonly fix: string }
   | { readonly result: 'undecidable'; readonly reason: string });
-
-export const protocolsOf = (index: IndexedWorld): readonly string[] => (isClosed(index) ? ['TCP', 'UDP', 'ICMP'] : ['TCP', 'UDP', 'SCTP', 'ICMP']);
 
 /** Families by which a side is meant: bit 1 IPv4, bit 2 IPv6; 0: it is not meant. */
 type Meant = number;
@@ -52,7 +50,7 @@ export function checker(index: IndexedWorld, assertions: readonly Assertion[]): 
   const members = everybody([index], blocks);
   const alike = groupsOf([index], members, blocks);
   const groupOf = new Map(alike.flatMap((group, i) => group.members.map((member) => [member, i] as const)));
-  const spansOf = spanner(protocolsOf(index));
+  const spansOf = spanner(protocols);
   return (assertion) => {
     for (const who of [...assertion.from, ...assertion.to]) {
       if (!assertion.mayBeEmpty && !members.some((member) => meant(index, who, member) > 0)) return vacuous(assertion, who);

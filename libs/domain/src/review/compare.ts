@@ -4,8 +4,7 @@ import type { Decided } from '../rules/explain.ts';
 import type { IndexedWorld, PartyClass } from '../rules/index-world.ts';
 import type { Direction, Policy, Side } from '../rules/model.ts';
 import { blocksFor, everybody, familiesOf, type Group, groupsOf, isOutside, type Member, ownNode, type Pairs, pairsOf } from './alike.ts';
-import { protocolsOf } from './check.ts';
-import { joined, type PortRange } from './ports.ts';
+import { joined, type PortRange, protocols } from './ports.ts';
 import { type Span, spanner } from './spans.ts';
 
 /** Why a pair opens or closes: what decides now, or what did and does no more. */
@@ -31,7 +30,6 @@ export function compare(before: IndexedWorld, after: IndexedWorld): Comparison {
   const blocks = blocksFor(worlds);
   const members = everybody(worlds, blocks);
   const groups = groupsOf(worlds, members, blocks);
-  const protocols = [...new Set(worlds.flatMap(protocolsOf))];
   const spansOf = worlds.map(() => spanner(protocols));
   const rows: Row[] = [];
   const undecided = new Map<string, number>();

@@ -2,7 +2,7 @@ import { judge, meet, type Meeting, passes, portsMatch, rulesBetween, type Sides
 import type { IndexedWorld } from '../rules/index-world.ts';
 import type { Direction, Party, Policy, Rule, Side } from '../rules/model.ts';
 import { blocksFor, everybody, familiesOf, type Group, groupsOf, pairsOf } from './alike.ts';
-import { protocolsOf } from './check.ts';
+import { protocols } from './ports.ts';
 import { type Span, spanner } from './spans.ts';
 
 /**
@@ -38,7 +38,7 @@ class Review {
   private readonly needed = new Set<Rule>();
   constructor(index: IndexedWorld) {
     this.index = index;
-    this.spansOf = spanner(protocolsOf(index));
+    this.spansOf = spanner(protocols);
     const blocks = blocksFor([index]);
     this.groups = groupsOf([index], everybody([index], blocks), blocks);
   }

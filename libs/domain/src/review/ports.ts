@@ -3,6 +3,9 @@ export interface Range { readonly first: number; readonly last: number }
 /** Ports of several protocols. */
 export interface PortRange extends Range { readonly protocol: string }
 
+/** All that rules of any kind can name, and what "every port" is about. */
+export const protocols: readonly string[] = ['TCP', 'UDP', 'SCTP', 'ICMP'];
+
 /** Sorted, and what touches joined. */
 export function joined(ranges: readonly Range[]): Range[] {
   const found: Range[] = [];

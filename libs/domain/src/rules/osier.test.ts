@@ -18,7 +18,7 @@ function selector(r: Random): unknown {
 }
 function policyOf(r: Random, i: number): Policy {
   const rules = (side: string): unknown[] => Array.from({ length: r.int(3) }, () => ({
-    action: r.pick(['Allow', 'Deny']), ...(r.chance(60) ? { [side]: [{ endpoints: selector(r) }] } : {}), ...(r.chance(60) ? { ports: [r.chance(20) ? { protocol: 'ICMP' } : { protocol: r.pick(['TCP', 'UDP']), ...(r.chance(70) ? { port: r.pick(ports) } : {}) }] } : {}),
+    action: r.pick(['Allow', 'Deny']), ...(r.chance(60) ? { [side]: [{ endpoints: selector(r) }] } : {}), ...(r.chance(60) ? { ports: [r.chance(20) ? { protocol: 'ICMP' } : { protocol: r.pick(['TCP', 'UDP', 'SCTP']), ...(r.chance(70) ? { port: r.pick(ports) } : {}) }] } : {}),
   }));
   const spec = { appliesTo: selector(r), priority: r.int(3), ...(r.chance(60) ? { ingress: rules('from') } : {}), ...(r.chance(50) ? { egress: rules('to') } : {}), ...(r.chance(30) ? { isolates: r.some(['ingress', 'egress'], 50) } : {}) };
   return { id: `id-${i}`, path: `acme/shop/staging/policy-${i}`, spec: kinds.policy.spec.parse(spec) as Spec<'policy'> };
@@ -39,7 +39,7 @@ describe("Osier's own documents", () => {
       for (let asked = 0; asked < 20; asked++) {
         const [a, b] = [r.int(4), (r.int(3) + 1)];
         const to = (a + b) % 4;
-        const protocol = r.pick(['TCP', 'UDP', 'ICMP'] as const);
+        const protocol = r.pick(['TCP', 'UDP', 'SCTP', 'ICMP'] as const);
         const port = r.pick(ports);
         const side = (i: number) => ({ path: endpoints[i]?.path ?? '', network: endpoints[i]?.spec.network ?? '', environment: 'acme/shop/staging', tags: endpoints[i]?.spec.tags ?? {} });
         const theirs = verdict(policies, side(a), side(to), protocolNumbers[protocol], port);
