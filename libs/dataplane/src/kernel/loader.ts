@@ -4,38 +4,16 @@ import { dirname, join } from 'node:path';
 import { KernelError, type Limits } from './kernel.ts';
 import { closeFd, errnoName, failed, isBpffs, mountBpffs } from './libc.ts';
 import { type Handle, libbpf } from './libbpf.ts';
+import { type MapName, MAPS, type MapShape, shapeOf } from './maps.ts';
+import { Succession } from './succession.ts';
 
 export const OBJECT_PATH = join(import.meta.dirname, '../../bpf/osier.bpf.o');
 
-/** Part of every pin path: maps of another layout are never taken over by mistake. */
+/** Part of every pin path: maps of another layout are never taken over by mistake. Those of the one before are followed by succession.ts. */
 export const SCHEMA = 'v2';
-
-export const MAPS = [
-  'config',
-  'revisions',
-  'endpoints',
-  'addresses',
-  'policy',
-  'rules',
-  'identities',
-  'policies',
-  'conntrack',
-  'denials',
-  'drops',
-  'lost',
-  'flows',
-] as const;
-export type MapName = (typeof MAPS)[number];
 
 const PROGRAMS = ['from_endpoint', 'to_endpoint', 'from_vxlan', 'collect'] as const;
 export type ProgramName = (typeof PROGRAMS)[number];
-
-export interface MapShape {
-  type: number;
-  keySize: number;
-  valueSize: number;
-  maxEntries: number;
-}
 
 export interface Loaded {
   object: Handle;
@@ -43,6 +21,8 @@ export interface Loaded {
   maps: Record<MapName, number>;
   shapes: Record<MapName, MapShape>;
   programs: Record<ProgramName, number>;
+  /** Call it once the programs are in place of the former ones. */
+  conclude(): void;
 }
 
 /** Mounts a bpffs at `path` (made if absent) unless it lies on one already. */
@@ -61,15 +41,12 @@ export function checkPrerequisites(): void {
   libbpf();
 }
 
-function preparePinFolder(pinDir: string): string {
+function checkBpffs(pinDir: string): void {
   let above = pinDir;
   while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
   if (!isBpffs(above)) {
     throw new KernelError('bpffs-missing', 'no BPF file system is mounted there', pinDir, `Call ensureBpffs, or run: mount -t bpf bpf ${above}`);
   }
-  const folder = join(pinDir, SCHEMA);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return folder;
 }
 
 /** The kernel's fingerprint of a loaded program. */
@@ -78,19 +55,6 @@ export function tagOf(fd: number, name: string): string {
   const result = libbpf().info(fd, info, Uint32Array.of(info.length));
   if (result < 0) throw failed('reading the tag of a program', name, result);
   return Buffer.from(info.subarray(8, 16)).toString('hex');
-}
-
-export function shapeOf(fd: number, name: string): MapShape {
-  const info = new Uint8Array(256);
-  const result = libbpf().info(fd, info, Uint32Array.of(info.length));
-  if (result < 0) throw failed('reading the shape of a map', name, result);
-  const view = new DataView(info.buffer);
-  return {
-    type: view.getUint32(0, true),
-    keySize: view.getUint32(8, true),
-    valueSize: view.getUint32(12, true),
-    maxEntries: view.getUint32(16, true),
-  };
 }
 
 function findMap(object: Handle, name: string): Handle {
@@ -122,16 +86,21 @@ function prepareMap(object: Handle, name: MapName, path: string, size: number | 
   }
 }
 
-export function load(pinDir: string, sizes: Partial<Limits>): Loaded {
+/** `path`, `schema`: of another version than today's, for tests. */
+export function load(pinDir: string, sizes: Partial<Limits>, { path = OBJECT_PATH, schema = SCHEMA } = {}): Loaded {
   checkPrerequisites();
-  const folder = preparePinFolder(pinDir);
+  checkBpffs(pinDir);
+  const folder = join(pinDir, schema);
+  const former = schema === SCHEMA ? Succession.begin(pinDir, folder) : undefined;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const bpf = libbpf();
-  const object = openObject();
+  const object = openObject(path);
   try {
-    const found = MAPS.filter((name) => prepareMap(object, name, join(folder, name), sizes[name as keyof Limits]));
+    const found = MAPS.filter((name) => prepareMap(object, name, join(folder, name), former?.capacity(name) ?? sizes[name as keyof Limits]));
     const result = bpf.load(object);
     if (result < 0) throw explainLoad(result);
     const maps = Object.fromEntries(MAPS.map((name) => [name, bpf.mapFd(findMap(object, name))])) as Loaded['maps'];
+    former?.copy(maps);
     for (const name of MAPS) {
       if (found.includes(name)) continue;
       const pinned = bpf.pin(maps[name], join(folder, name));
@@ -139,17 +108,17 @@ export function load(pinDir: string, sizes: Partial<Limits>): Loaded {
     }
     const shapes = Object.fromEntries(MAPS.map((name) => [name, shapeOf(maps[name], name)])) as Loaded['shapes'];
     const programs = Object.fromEntries(PROGRAMS.map((name) => [name, programFd(object, name)])) as Loaded['programs'];
-    return { object, restored: found.length > 0, maps, shapes, programs };
+    return { object, restored: found.length > 0 || former !== undefined, maps, shapes, programs, conclude: () => former?.conclude(maps) };
   } catch (error) {
     bpf.closeObject(object);
     throw error;
   }
 }
 
-function openObject(): Handle {
-  const object = libbpf().openObject(OBJECT_PATH, null);
+function openObject(path: string = OBJECT_PATH): Handle {
+  const object = libbpf().openObject(path, null);
   if (object) return object;
-  throw new KernelError('object-missing', 'the BPF object cannot be read', OBJECT_PATH, 'Restore it from the release, or build it: npm run build:bpf.');
+  throw new KernelError('object-missing', 'the BPF object cannot be read', path, 'Restore it from the release, or build it: npm run build:bpf.');
 }
 
 function programFd(object: Handle, name: ProgramName): number {

@@ -4,6 +4,7 @@
  *                       └───► FlowRing
  *                     programs ─► KernelLinks (attach) · collect (test run)
  */
+import { join } from 'node:path';
 import { type Codec, decodeOne, encodeOne, u32 } from '../codec.ts';
 import {
   addressKey,
@@ -28,12 +29,16 @@ import { type DropCounts, type GcResult, type Kernel, KernelError, type Limits, 
 import { failed, mapMemory, type Mapping, pageSize, PROT_READ_WRITE, waitForPackets } from './libc.ts';
 import { libbpf } from './libbpf.ts';
 import { KernelLinks } from './links.ts';
-import { load, type Loaded, tagOf } from './loader.ts';
+import { load, type Loaded, SCHEMA, tagOf } from './loader.ts';
 import { FlowRing } from './ring.ts';
+import { formerFolders } from './succession.ts';
 import { KernelTable } from './tables.ts';
 import { testRun } from './testrun.ts';
 
 export { ensureBpffs } from './loader.ts';
+
+/** Whatever any version of Osier pinned for a node. */
+export const pinFolders = (pinDir: string): string[] => [join(pinDir, SCHEMA), ...formerFolders(pinDir)];
 
 const ETHERNET = 14;
 const TC_ACT_OK = 0;
@@ -97,6 +102,7 @@ class RealKernel implements Kernel {
       from_vxlan: tagOf(programs.from_vxlan, 'from_vxlan'),
     };
     this.links.replacePrograms();
+    loaded.conclude();
   }
 
   config(): ConfigRecord {
