@@ -251,10 +251,11 @@ describe('osier delete, wait, nodes, flows', () => {
       domain: 'acme', project: 'shop', node: 'node-1', event: 'denied', at: '2026-01-01T10:11:12.000Z', environment: 'staging', network: 'main', protocol: 'TCP', verdict: 'denied', reason: 'policy_denied',
       source: { address: '10.0.0.2', port: 0, endpoint: 'acme/shop/staging/web' }, destination: { address: '10.0.0.3', port: 5432 }, revision: 9, repeats: 2, packets: { forward: 0, reply: 0 }, bytes: { forward: 0, reply: 0 }, decisions: [],
     };
-    answer = () => ({ status: 200, ndjson: true, body: [repeats, { ...repeats, protocol: 'ICMP' }] });
-    const [tcp, icmp] = (await osier(['flows', '--denied'])).out.split('\n');
+    answer = () => ({ status: 200, ndjson: true, body: [repeats, { ...repeats, protocol: 'ICMP' }, { ...repeats, protocol: 'SCTP' }] });
+    const [tcp, icmp, sctp] = (await osier(['flows', '--denied'])).out.split('\n');
     expect(tcp).toContain('web:* → 10.0.0.3:5432 TCP  denied  policy_denied ×2 ');
     expect(icmp).toContain('web → 10.0.0.3:5432 ICMP');
+    expect(sctp).toContain('web:* → 10.0.0.3:5432 SCTP');
   });
   it('shows flows with the rule that decided', async () => {
     const flow = {

@@ -216,6 +216,17 @@ describe('flow records', () => {
     expect(batch.flows[0]?.revision).toBeLessThanOrEqual(receipt.revision);
   });
 
+  it('name SCTP, and what the agent does not know "other"', async () => {
+    await world.startAgent();
+    await world.settle(...base, web, db);
+    for (const protocol of [132, 47]) world.kernel.emit({ rd: 101, kind: 1, protocol });
+    const told = await eventually(async () => {
+      const found = (await world.flows()).flatMap((batch) => batch.flows);
+      return found.length > 1 ? found : undefined;
+    });
+    expect(told.map(({ protocol }) => protocol)).toEqual(['SCTP', 'other']);
+  });
+
   it('of a routing domain that nobody here has are told to the operator, and are no loss of any tenant', async () => {
     await world.startAgent();
     await world.settle(...base, web, db);
