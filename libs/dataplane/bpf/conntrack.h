@@ -54,6 +54,9 @@ static __always_inline void remember_judgement(struct conntrack_entry *entry, co
 	entry->source_ifindex = j->source_ifindex;
 	entry->destination_ifindex = j->destination_ifindex;
 	entry->epoch = w->epoch;
+	entry->shadow_verdict = j->shadow.verdict;
+	entry->shadow_egress_rule = j->shadow.egress_rule;
+	entry->shadow_ingress_rule = j->shadow.ingress_rule;
 }
 
 /* Asks the present world about a flow that a former one allowed. */
@@ -178,6 +181,9 @@ static __always_inline int follow(const struct conntrack_key *key, struct conntr
 		j->source_identity = entry->source_identity;
 		j->destination_identity = entry->destination_identity;
 		j->direction = entry->ingress_rule ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+		j->shadow.verdict = entry->shadow_verdict;
+		j->shadow.egress_rule = entry->shadow_egress_rule;
+		j->shadow.ingress_rule = entry->shadow_ingress_rule;
 		j->reason = DROP_POLICY_DENIED;
 		return DROP_POLICY_DENIED;
 	}

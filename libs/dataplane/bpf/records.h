@@ -65,7 +65,7 @@ enum SMALL_ENUM ended_by {
 	ENDED_REPLACED = 6, /* a new flow took over the same tuple */
 };
 
-enum SMALL_ENUM verdict { VERDICT_ALLOWED = 1, VERDICT_DENIED = 2 };
+enum SMALL_ENUM verdict { VERDICT_NONE = 0, VERDICT_ALLOWED = 1, VERDICT_DENIED = 2 };
 
 enum SMALL_ENUM conntrack_state {
 	STATE_NEW = 1,         /* nothing came back yet */
@@ -131,6 +131,7 @@ struct endpoint_record {
 	__u8 address[16];
 	__u8 mac[6];
 	__u16 flags; /* enum endpoint_flag */
+	__u32 shadow[2]; /* by column: a subject whose rules are told of and never applied; 0: none */
 };
 
 /* map `addresses`: (routing domain, address) → where it is and who it is */
@@ -217,7 +218,10 @@ struct conntrack_entry {
 	enum conntrack_state state;
 	__u8 initiator_high; /* 1: the `high` side began it */
 	__u8 fins;           /* bit 0: original direction, bit 1: reply */
-	__u8 reserved[7];
+	enum verdict shadow_verdict; /* when it was last judged; 0: neither side had a shadow */
+	__u8 reserved[6];
+	__u32 shadow_egress_rule; /* 0: that side has none, or was not asked */
+	__u32 shadow_ingress_rule;
 };
 
 /* map `denials`: repeats of one denial are counted and told with the next record */
@@ -240,7 +244,10 @@ struct denial_entry {
 	__u32 source_identity;
 	__u32 destination_identity;
 	enum direction direction;
-	__u8 reserved[3];
+	enum verdict shadow_verdict;
+	__u8 reserved[2];
+	__u32 shadow_egress_rule;
+	__u32 shadow_ingress_rule;
 };
 
 /* map `drops`, per CPU: [reason] */
@@ -275,7 +282,10 @@ struct flow_event {
 	enum direction direction; /* of the deciding rule */
 	enum verdict verdict;
 	enum drop_reason reason;
-	__u8 reserved[2];
+	enum verdict shadow_verdict; /* what the shadows would have decided; 0: neither side has one here */
+	__u8 reserved;
+	__u32 shadow_egress_rule;
+	__u32 shadow_ingress_rule;
 };
 
 /* Program `collect`: the request and its answer, carried in the test packet behind a 14-byte Ethernet header. */

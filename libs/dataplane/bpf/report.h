@@ -14,6 +14,13 @@ struct world {
 	__u32 column;
 };
 
+/* What rules that are not in force would say about a flow. Told, and never asked for a verdict. */
+struct shadow {
+	__u32 egress_rule;
+	__u32 ingress_rule;
+	enum verdict verdict;
+};
+
 /* What the policies say about a flow, in its original direction. */
 struct judgement {
 	__u32 network;
@@ -25,6 +32,7 @@ struct judgement {
 	__u32 destination_ifindex;
 	enum direction direction;
 	enum drop_reason reason;
+	struct shadow shadow;
 };
 
 static __always_inline int enter_world(struct world *w)
@@ -115,6 +123,9 @@ static __noinline void tell_flow(const struct conntrack_key *key, const struct c
 	event->ended_by = ended_by;
 	event->direction = entry->ingress_rule ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	event->verdict = VERDICT_ALLOWED;
+	event->shadow_verdict = entry->shadow_verdict;
+	event->shadow_egress_rule = entry->shadow_egress_rule;
+	event->shadow_ingress_rule = entry->shadow_ingress_rule;
 	bpf_ringbuf_submit(event, 0);
 }
 
@@ -138,6 +149,9 @@ static __always_inline void fill_denial(struct flow_event *event, const struct d
 	event->repeats = entry->repeats;
 	event->kind = FLOW_DENIED;
 	event->verdict = VERDICT_DENIED;
+	event->shadow_verdict = entry->shadow_verdict;
+	event->shadow_egress_rule = entry->shadow_egress_rule;
+	event->shadow_ingress_rule = entry->shadow_ingress_rule;
 }
 
 static __noinline void tell_denial(const struct packet *p, const struct judgement *j, const struct world *w, __u32 rd)
@@ -171,6 +185,9 @@ static __noinline void tell_denial(const struct packet *p, const struct judgemen
 	fresh.source_identity = j->source_identity;
 	fresh.destination_identity = j->destination_identity;
 	fresh.direction = j->direction;
+	fresh.shadow_verdict = j->shadow.verdict;
+	fresh.shadow_egress_rule = j->shadow.egress_rule;
+	fresh.shadow_ingress_rule = j->shadow.ingress_rule;
 	event = begin_event();
 	if (event) {
 		fill_denial(event, &key, &fresh);

@@ -11,7 +11,7 @@ describe('a generated codec', () => {
 
   it('reads what it wrote', () => {
     expect(decodeOne(policyKey, encodeOne(policyKey, key))).toEqual(key);
-    const endpoint = { rd: 1, network: 2, policy: [3, 4] as [number, number], address: new Uint8Array(16).fill(5), mac: new Uint8Array(6).fill(6), flags: 65535 };
+    const endpoint = { rd: 1, network: 2, policy: [3, 4] as [number, number], address: new Uint8Array(16).fill(5), mac: new Uint8Array(6).fill(6), flags: 65535, shadow: [7, 0] as [number, number] };
     expect(decodeOne(endpointRecord, encodeOne(endpointRecord, endpoint))).toEqual(endpoint);
   });
 

@@ -88,6 +88,7 @@ export type EndedByName = keyof typeof EndedBy;
 export type EndedBy = (typeof EndedBy)[EndedByName];
 
 export const Verdict = {
+  none: 0,
   allowed: 1,
   denied: 2,
 } as const;
@@ -204,11 +205,12 @@ export interface EndpointRecord {
   address: Uint8Array;
   mac: Uint8Array;
   flags: number;
+  shadow: [number, number];
 }
 
 export const endpointRecord: Codec<EndpointRecord> = {
   name: 'endpoint_record',
-  size: 40,
+  size: 48,
   encode(view, at, r) {
     view.setUint32(at + 0, checkUint(r.rd, 32, 'rd'), true);
     view.setUint32(at + 4, checkUint(r.network, 32, 'network'), true);
@@ -217,6 +219,8 @@ export const endpointRecord: Codec<EndpointRecord> = {
     putBytes(view, at + 16, r.address, 16, 'address');
     putBytes(view, at + 32, r.mac, 6, 'mac');
     view.setUint16(at + 38, checkUint(r.flags, 16, 'flags'), true);
+    view.setUint32(at + 40, checkUint(r.shadow[0], 32, 'shadow[0]'), true);
+    view.setUint32(at + 44, checkUint(r.shadow[1], 32, 'shadow[1]'), true);
   },
   decode(view, at) {
     return {
@@ -226,6 +230,7 @@ export const endpointRecord: Codec<EndpointRecord> = {
       address: getBytes(view, at + 16, 16),
       mac: getBytes(view, at + 32, 6),
       flags: view.getUint16(at + 38, true),
+      shadow: [view.getUint32(at + 40, true), view.getUint32(at + 44, true)],
     };
   },
 };
@@ -446,11 +451,14 @@ export interface ConntrackEntry {
   state: ConntrackState;
   initiatorHigh: number;
   fins: number;
+  shadowVerdict: Verdict;
+  shadowEgressRule: number;
+  shadowIngressRule: number;
 }
 
 export const conntrackEntry: Codec<ConntrackEntry> = {
   name: 'conntrack_entry',
-  size: 104,
+  size: 112,
   encode(view, at, r) {
     view.setBigUint64(at + 0, checkUint64(r.firstSeen, 'firstSeen'), true);
     view.setBigUint64(at + 8, checkUint64(r.lastSeen, 'lastSeen'), true);
@@ -472,13 +480,15 @@ export const conntrackEntry: Codec<ConntrackEntry> = {
     view.setUint8(at + 94, checkUint(r.state, 8, 'state'));
     view.setUint8(at + 95, checkUint(r.initiatorHigh, 8, 'initiatorHigh'));
     view.setUint8(at + 96, checkUint(r.fins, 8, 'fins'));
-    view.setUint8(at + 97, 0);
+    view.setUint8(at + 97, checkUint(r.shadowVerdict, 8, 'shadowVerdict'));
     view.setUint8(at + 98, 0);
     view.setUint8(at + 99, 0);
     view.setUint8(at + 100, 0);
     view.setUint8(at + 101, 0);
     view.setUint8(at + 102, 0);
     view.setUint8(at + 103, 0);
+    view.setUint32(at + 104, checkUint(r.shadowEgressRule, 32, 'shadowEgressRule'), true);
+    view.setUint32(at + 108, checkUint(r.shadowIngressRule, 32, 'shadowIngressRule'), true);
   },
   decode(view, at) {
     return {
@@ -500,6 +510,9 @@ export const conntrackEntry: Codec<ConntrackEntry> = {
       state: view.getUint8(at + 94) as ConntrackState,
       initiatorHigh: view.getUint8(at + 95),
       fins: view.getUint8(at + 96),
+      shadowVerdict: view.getUint8(at + 97) as Verdict,
+      shadowEgressRule: view.getUint32(at + 104, true),
+      shadowIngressRule: view.getUint32(at + 108, true),
     };
   },
 };
@@ -546,11 +559,14 @@ export interface DenialEntry {
   sourceIdentity: number;
   destinationIdentity: number;
   direction: Direction;
+  shadowVerdict: Verdict;
+  shadowEgressRule: number;
+  shadowIngressRule: number;
 }
 
 export const denialEntry: Codec<DenialEntry> = {
   name: 'denial_entry',
-  size: 48,
+  size: 56,
   encode(view, at, r) {
     view.setBigUint64(at + 0, checkUint64(r.told, 'told'), true);
     view.setBigUint64(at + 8, checkUint64(r.repeats, 'repeats'), true);
@@ -561,9 +577,11 @@ export const denialEntry: Codec<DenialEntry> = {
     view.setUint32(at + 36, checkUint(r.sourceIdentity, 32, 'sourceIdentity'), true);
     view.setUint32(at + 40, checkUint(r.destinationIdentity, 32, 'destinationIdentity'), true);
     view.setUint8(at + 44, checkUint(r.direction, 8, 'direction'));
-    view.setUint8(at + 45, 0);
+    view.setUint8(at + 45, checkUint(r.shadowVerdict, 8, 'shadowVerdict'));
     view.setUint8(at + 46, 0);
     view.setUint8(at + 47, 0);
+    view.setUint32(at + 48, checkUint(r.shadowEgressRule, 32, 'shadowEgressRule'), true);
+    view.setUint32(at + 52, checkUint(r.shadowIngressRule, 32, 'shadowIngressRule'), true);
   },
   decode(view, at) {
     return {
@@ -576,6 +594,9 @@ export const denialEntry: Codec<DenialEntry> = {
       sourceIdentity: view.getUint32(at + 36, true),
       destinationIdentity: view.getUint32(at + 40, true),
       direction: view.getUint8(at + 44) as Direction,
+      shadowVerdict: view.getUint8(at + 45) as Verdict,
+      shadowEgressRule: view.getUint32(at + 48, true),
+      shadowIngressRule: view.getUint32(at + 52, true),
     };
   },
 };
@@ -625,11 +646,14 @@ export interface FlowEvent {
   direction: Direction;
   verdict: Verdict;
   reason: DropReason;
+  shadowVerdict: Verdict;
+  shadowEgressRule: number;
+  shadowIngressRule: number;
 }
 
 export const flowEvent: Codec<FlowEvent> = {
   name: 'flow_event',
-  size: 136,
+  size: 144,
   encode(view, at, r) {
     view.setBigUint64(at + 0, checkUint64(r.time, 'time'), true);
     view.setBigUint64(at + 8, checkUint64(r.firstSeen, 'firstSeen'), true);
@@ -657,8 +681,10 @@ export const flowEvent: Codec<FlowEvent> = {
     view.setUint8(at + 131, checkUint(r.direction, 8, 'direction'));
     view.setUint8(at + 132, checkUint(r.verdict, 8, 'verdict'));
     view.setUint8(at + 133, checkUint(r.reason, 8, 'reason'));
-    view.setUint8(at + 134, 0);
+    view.setUint8(at + 134, checkUint(r.shadowVerdict, 8, 'shadowVerdict'));
     view.setUint8(at + 135, 0);
+    view.setUint32(at + 136, checkUint(r.shadowEgressRule, 32, 'shadowEgressRule'), true);
+    view.setUint32(at + 140, checkUint(r.shadowIngressRule, 32, 'shadowIngressRule'), true);
   },
   decode(view, at) {
     return {
@@ -686,6 +712,9 @@ export const flowEvent: Codec<FlowEvent> = {
       direction: view.getUint8(at + 131) as Direction,
       verdict: view.getUint8(at + 132) as Verdict,
       reason: view.getUint8(at + 133) as DropReason,
+      shadowVerdict: view.getUint8(at + 134) as Verdict,
+      shadowEgressRule: view.getUint32(at + 136, true),
+      shadowIngressRule: view.getUint32(at + 140, true),
     };
   },
 };

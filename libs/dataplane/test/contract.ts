@@ -15,7 +15,7 @@ export interface Subject {
 
 const ip = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last);
 const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
-const ENDPOINT = { rd: 7, network: 1, policy: [3, 4] as [number, number], address: ip(1), mac, flags: 1 };
+const ENDPOINT = { rd: 7, network: 1, policy: [3, 4] as [number, number], address: ip(1), mac, flags: 1, shadow: [0, 5] as [number, number] };
 const ADDRESS = { kind: AddressKind.local, network: 1, targetRd: 7, ifindex: 5, tunnel: new Uint8Array(16), identity: [1, 2] as [number, number], mac };
 const POLICY_KEY = { prefixlen: 96, policy: 3, peer: 2, direction: Direction.ingress, protocol: 6, port: 8080 };
 const POLICY_ENTRY = { precedence: 10, rule: 4, action: Action.deny };
@@ -54,7 +54,7 @@ export function kernelContract(name: string, start: () => Subject): void {
       expect(kernel.addresses.list()).toEqual([[{ rd: 7, address: ip(1) }, ADDRESS]]);
       expect(kernel.policy.list()).toEqual([[POLICY_KEY, POLICY_ENTRY]]);
       expect(subject.readBack()).toMatchObject({
-        endpoints: [{ ifindex: 5, rd: 7, network: 1, policy: [3, 4], address: ip(1), mac, active: true }],
+        endpoints: [{ ifindex: 5, rd: 7, network: 1, policy: [3, 4], shadow: [0, 5], address: ip(1), mac, active: true }],
         addresses: [{ rd: 7, address: ip(1), kind: 'local', network: 1, ifindex: 5, identity: [1, 2] }],
         policy: [{ prefixlen: 96, policy: 3, peer: 2, direction: 'ingress', protocol: 6, port: 8080, action: 'deny', precedence: 10, rule: 4 }],
         identities: [{ number: 1, digest: 'ab'.repeat(32) }],

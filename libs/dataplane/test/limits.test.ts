@@ -29,7 +29,7 @@ const ip = (index: number) => address(`10.0.${index >> 8}.${index & 255}`);
 /** A table and its `index`th entry, which `variant` makes distinguishable. */
 type Row = (index: number, variant: number) => [unknown, unknown];
 const TABLES: [string, () => Target<unknown, unknown>, Row][] = [
-  ['endpoints', () => bench.kernel.endpoints as never, (i, v) => [i, { rd: v, network: 1, policy: [0, 0], address: ip(i), mac, flags: 0 }]],
+  ['endpoints', () => bench.kernel.endpoints as never, (i, v) => [i, { rd: v, network: 1, policy: [0, 0], address: ip(i), mac, flags: 0, shadow: [0, 0] }]],
   [
     'addresses',
     () => bench.kernel.addresses as never,

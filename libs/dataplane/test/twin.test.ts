@@ -1,7 +1,7 @@
 /** Random worlds, random packets: the fake must decide about each as the programs do, or scenarios on the fake prove nothing. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type FakeKernel, fakeKernel } from '../src/kernel/fake.ts';
-import { Action, Direction, EndpointFlag } from '../src/records.gen.ts';
+import { Action, Direction, EndpointFlag, type FlowEvent, RecordFlag } from '../src/records.gen.ts';
 import { Bench, type Place } from './lab/bench.ts';
 import { address } from './lab/lab.ts';
 import * as p from './lab/packet.ts';
@@ -12,6 +12,8 @@ const PORTS = [22, 80, 81, 443, 8080];
 
 /** How the packets of all worlds ended. */
 const outcomes = new Set<string>();
+const shadows = new Set<string>();
+const shadowOf = (event: FlowEvent | undefined) => [event?.shadowVerdict, event?.shadowEgressRule, event?.shadowIngressRule];
 
 let bench: Bench;
 
@@ -51,6 +53,8 @@ function makeWorld(pick: (below: number) => number): Place[] {
     const options = { ...match, precedence, rule: 1 + count };
     bench.rule(one(), pick(2) ? 0 : one(), pick(2) ? Direction.egress : Direction.ingress, pick(3) ? Action.allow : Action.deny, options);
   }
+  // some are shadowed by the rules of somebody, or by none at all
+  for (const place of places) if (place.ifindex && pick(2)) bench.shadow(place, pick(9) || 77);
   const asleep = places[pick(places.length)]!;
   if (asleep.ifindex && pick(2)) bench.kernel.endpoints.put([[asleep.ifindex, { ...bench.endpointRecord(asleep), flags: 0 }]]);
   bench.kernel.flip(1n);
@@ -59,7 +63,7 @@ function makeWorld(pick: (below: number) => number): Place[] {
 
 function copyToFake(): FakeKernel {
   const fake = fakeKernel();
-  fake.configure({ vxlanIfindex: 1 });
+  fake.configure({ vxlanIfindex: 1, recordFlags: RecordFlag.start | RecordFlag.denied });
   fake.endpoints.put(bench.kernel.endpoints.list());
   fake.addresses.put(bench.kernel.addresses.list());
   fake.policy.put(bench.kernel.policy.list());
@@ -67,7 +71,7 @@ function copyToFake(): FakeKernel {
 }
 
 describe.each(Array.from({ length: WORLDS }, (_, seed) => seed + 1))('in random world %i', (seed) => {
-  it('the fake and the programs agree about every packet', () => {
+  it('the fake and the programs agree about every packet, and about what the shadows say', async () => {
     const pick = random(seed);
     const places = makeWorld(pick);
     const fake = copyToFake();
@@ -75,6 +79,7 @@ describe.each(Array.from({ length: WORLDS }, (_, seed) => seed + 1))('in random 
     const asleep = new Map(bench.kernel.endpoints.list());
     const seen: unknown[] = [];
     const wanted: unknown[] = [];
+    let stop = (): void => {};
     for (let index = 0; index < PACKETS && locals.length > 0; index++) {
       const from = locals[pick(locals.length)]!;
       // the bench would wake it: its alias on the loopback is always active
@@ -91,10 +96,13 @@ describe.each(Array.from({ length: WORLDS }, (_, seed) => seed + 1))('in random 
       const [event] = bench.events();
       const packet = { ifindex: from.ifindex, source: address(source), destination: address(to), protocol, destinationPort: port };
       const said = fake.send(packet);
+      const [told] = await new Promise<FlowEvent[]>((resolve) => void (stop = fake.flows(resolve)));
+      stop();
       const about = `${from.rd} ${source} → ${to} ${protocol}/${port}`;
       outcomes.add(result);
-      seen.push([about, result === 'passed' ? 'none' : result, event?.egressRule, event?.ingressRule]);
-      wanted.push([about, said.reason, said.egressRule, said.ingressRule]);
+      shadows.add(`${result === 'passed' ? 'passed' : result.startsWith('policy') ? 'denied' : 'else'} ${event?.shadowVerdict}`);
+      seen.push([about, result === 'passed' ? 'none' : result, event?.egressRule, event?.ingressRule, shadowOf(event)]);
+      wanted.push([about, said.reason, said.egressRule, said.ingressRule, shadowOf(told)]);
     }
     expect(wanted).toEqual(seen);
     expect(seen.length).toBeGreaterThan(10);
@@ -104,4 +112,5 @@ describe.each(Array.from({ length: WORLDS }, (_, seed) => seed + 1))('in random 
 it('the worlds were no monotony', () => {
   const all = ['passed', 'policy_denied', 'policy_missing', 'spoofed_source', 'unknown_destination', 'no_connection', 'stale_endpoint'];
   expect([...outcomes]).toEqual(expect.arrayContaining(all));
+  expect([...shadows].sort()).toEqual(['denied 0', 'denied 1', 'denied 2', 'else 0', 'passed 0', 'passed 1', 'passed 2']);
 });

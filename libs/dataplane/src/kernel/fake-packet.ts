@@ -43,6 +43,7 @@ export function judgeFake(kernel: Kernel, packet: FakePacket): { verdict: FakeVe
     packets: [1n, 0n],
   };
   verdict.reason = decide(kernel, packet, endpoint, endpoints, column, verdict, event);
+  const shadow = imagine(kernel, packet, endpoint, endpoints, column);
   const allowed = verdict.reason === 'none';
   const wanted = config.recordFlags & (allowed ? RecordFlag.start : RecordFlag.denied);
   if (!wanted) return { verdict };
@@ -50,6 +51,7 @@ export function judgeFake(kernel: Kernel, packet: FakePacket): { verdict: FakeVe
     verdict,
     event: {
       ...event,
+      ...shadow,
       egressRule: verdict.egressRule,
       ingressRule: verdict.ingressRule,
       kind: allowed ? FlowKind.start : FlowKind.denied,
@@ -94,6 +96,26 @@ function decide(
   event.destinationIfindex = destination.ifindex;
   verdict.ingressRule = ingress.rule;
   return ingress.reason;
+}
+
+/** What the shadows of both sides would decide; nothing where neither has one, or where no rules are asked. A side without one counts as its rules in force have it. */
+function imagine(kernel: Kernel, packet: FakePacket, from: EndpointRecord, endpoints: Map<number, EndpointRecord>, column: 0 | 1): Partial<FlowEvent> {
+  const source = find(kernel, from.rd, packet.source);
+  const destination = find(kernel, from.rd, packet.destination);
+  const judged = same(packet.source, from.address) && source?.identity[column] && destination?.identity[column] && source.network === destination.network;
+  if (!judged || (destination.kind === AddressKind.remote && !kernel.config().vxlanIfindex)) return {};
+  const local = destination.kind === AddressKind.local;
+  const to = local ? endpoints.get(destination.ifindex) : undefined;
+  if (local && !(to && to.rd === from.rd && same(to.address, packet.destination) && to.flags & EndpointFlag.active)) return {};
+  if (!from.shadow[column] && !to?.shadow[column]) return {};
+  const policy = kernel.policy.list();
+  const side = (of: EndpointRecord, peer: number, direction: Direction) => {
+    const { reason, rule } = evaluate(policy, packet, of.shadow[column] || of.policy[column], peer, direction);
+    return { allowed: reason === 'none', rule: of.shadow[column] ? rule : 0 };
+  };
+  const egress = side(from, destination.identity[column], Direction.egress);
+  const ingress = to && egress.allowed ? side(to, source.identity[column], Direction.ingress) : { allowed: true, rule: 0 };
+  return { shadowVerdict: egress.allowed && ingress.allowed ? Verdict.allowed : Verdict.denied, shadowEgressRule: egress.rule, shadowIngressRule: ingress.rule };
 }
 
 function evaluate(policy: [PolicyKey, PolicyEntry][], packet: FakePacket, subject: number, peer: number, direction: Direction): Side {

@@ -25,7 +25,7 @@ function twoEndpoints(): FakeKernel {
   for (const number of [1, 2]) {
     const policy: [number, number] = [number, number];
     const address = ip(number);
-    kernel.endpoints.put([[number, { rd: 7, network: 1, policy, address, mac, flags: EndpointFlag.active }]]);
+    kernel.endpoints.put([[number, { rd: 7, network: 1, policy, address, mac, flags: EndpointFlag.active, shadow: [0, 0] }]]);
     const record = { kind: AddressKind.local, network: 1, targetRd: 7, ifindex: number, tunnel: new Uint8Array(16), identity: policy, mac };
     kernel.addresses.put([[{ rd: 7, address }, record]]);
   }

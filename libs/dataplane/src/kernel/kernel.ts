@@ -6,7 +6,7 @@
  *   the switch ─────flip(revision)────────┼──► maps ◄── programs ──► flows(), drops(), lost()
  *   devices ────────links.ensure…──────────┘
  *
- * Two worlds. Columns [0] and [1] of `identity` and `policy` hold two worlds; the parity of `config().epoch` says which one packets
+ * Two worlds. Columns [0] and [1] of `identity`, `policy` and `shadow` hold two worlds; the parity of `config().epoch` says which one packets
  * read. To change rules: write new policy entries under new numbers, write the *inactive* column ((epoch + 1) & 1), `flip(revision)`,
  * then write the other column too and remove what nothing refers to any more.
  */

@@ -4,6 +4,7 @@ export interface EndpointSeen {
   rd: number;
   network: number;
   policy: [number, number];
+  shadow: [number, number];
   address: Uint8Array;
   mac: Uint8Array;
   active: boolean;

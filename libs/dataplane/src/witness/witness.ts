@@ -92,6 +92,7 @@ function endpoint({ key, value }: Pair): EndpointSeen {
     rd: number(value, 'rd'),
     network: number(value, 'network'),
     policy: columns(value, 'policy'),
+    shadow: columns(value, 'shadow'),
     address: bytes(value, 'address'),
     mac: bytes(value, 'mac'),
     active: (number(value, 'flags') & 1) === 1,

@@ -34,6 +34,8 @@ export interface Place {
   number: number;
   mac: Uint8Array;
   ifindex: number;
+  /** Policy subject that is only told of. */
+  shadow?: number;
 }
 
 export interface Sent {
@@ -85,7 +87,8 @@ export class Bench {
 
   endpointRecord(place: Place): EndpointRecord {
     const policy: [number, number] = [place.number, place.number];
-    return { rd: place.rd, network: place.network, policy, address: address(place.ip), mac: place.mac, flags: EndpointFlag.active };
+    const shadow: [number, number] = [place.shadow ?? 0, place.shadow ?? 0];
+    return { rd: place.rd, network: place.network, policy, address: address(place.ip), mac: place.mac, flags: EndpointFlag.active, shadow };
   }
 
   local(rd: number, network: number, ip: string, number: number): Place {
@@ -102,6 +105,12 @@ export class Bench {
     const record = { kind: AddressKind.remote, network, targetRd: rd, ifindex: 0, tunnel: address(tunnel), identity, mac: new Uint8Array(6) };
     this.kernel.addresses.put([[{ rd, address: address(ip) }, record]]);
     return { rd, network, ip, number, mac: new Uint8Array(6), ifindex: 0 };
+  }
+
+  /** From now on in both columns; 0: none. */
+  shadow(place: Place, subject: number): void {
+    place.shadow = subject;
+    this.kernel.endpoints.put([[place.ifindex, this.endpointRecord(place)]]);
   }
 
   /** `target` undefined: any protocol; port undefined: any port; bits: how many of the port's bits count. */

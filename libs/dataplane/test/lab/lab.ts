@@ -119,7 +119,7 @@ export class Node {
     this.kernel.addresses.put([
       [{ rd: spec.rd, address: ip }, { kind: AddressKind.local, network: spec.network, targetRd: spec.rd, ifindex, tunnel: NONE, identity: policy, mac }],
     ]);
-    this.kernel.endpoints.put([[ifindex, { rd: spec.rd, network: spec.network, policy, address: ip, mac, flags: EndpointFlag.active }]]);
+    this.kernel.endpoints.put([[ifindex, { rd: spec.rd, network: spec.network, policy, address: ip, mac, flags: EndpointFlag.active, shadow: [0, 0] }]]);
     this.kernel.links.activateVeth(hostName);
     const workload = this.#lab.own(new Workload(netns));
     return { ...spec, netns, hostName, ifindex, mac, workload };
