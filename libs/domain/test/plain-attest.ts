@@ -34,7 +34,7 @@ function expectedLines(program: NodeProgram, devices: ReadonlyMap<string, number
   const places = [...program.places.values()].filter((p) => p.tunnel !== undefined || devices.has(p.id));
   return [
     ...places.map((p) => `address ${placeKey(p)} network ${p.network} at ${p.tunnel ?? 'here'} is ${p.identity}`),
-    ...program.endpoints.filter((e) => devices.has(e.id)).map((e) => `endpoint ${placeKey(e)} network ${e.network} mac ${e.mac} runs ${e.program}`),
+    ...program.endpoints.filter((e) => devices.has(e.id)).map((e) => `endpoint ${placeKey(e)} network ${e.network} mac ${e.mac} runs ${e.program}${e.shadow === undefined ? '' : `, and shows what ${e.shadow} would do`}`),
   ];
 }
 
@@ -55,7 +55,7 @@ function observedLines(program: NodeProgram, devices: ReadonlyMap<string, number
     ...[...observed.endpoints.values()].map((row) => {
       const key = placeKey(row);
       const at = where(key, { ifindex: row.ifindex, tunnel: '' });
-      return `endpoint ${key}${at === 'here' ? '' : ` at ${at}`} network ${row.network} mac ${row.mac} runs ${both(row.policy, (n) => runs.get(n) ?? `unknown program ${n}`)}`;
+      return `endpoint ${key}${at === 'here' ? '' : ` at ${at}`} network ${row.network} mac ${row.mac} runs ${both(row.policy, (n) => runs.get(n) ?? `unknown program ${n}`)}${row.shadow.every((n) => n === 0) ? '' : `, and shows what ${both(row.shadow, (n) => (n === 0 ? 'nothing' : runs.get(n) ?? `unknown program ${n}`))} would do`}`;
     }),
   ];
 }

@@ -43,7 +43,7 @@ export function plainDesired(view: View, node: string, digest: Digest): NodeProg
       if (place.tunnel !== undefined) continue;
       const program = compiled.programOf(e.spec.tags);
       programs.set(program.digest, program);
-      locals.push({ ...place, version: e.version, containerId: e.spec.attachment.containerId, interface: e.spec.attachment.interface, program: program.digest });
+      locals.push({ ...place, version: e.version, containerId: e.spec.attachment.containerId, interface: e.spec.attachment.interface, program: program.digest, shadow: undefined });
     }
   }
   return { tunnelEndpoint: nodes.get(node), endpoints: locals, places, programs, pending };

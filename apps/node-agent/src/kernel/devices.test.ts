@@ -5,7 +5,7 @@ import { createDevices, hostNameOf } from './devices.ts';
 
 const endpoint = (n: number, containerId: string): LocalEndpoint => ({
   id: `endpoint-${n}`, path: `acme/shop/staging/e${n}`, environment: 'acme/shop/staging', networkName: 'main', tags: {}, rd: 7, address: `10.0.0.${n}`, network: 3,
-  tunnel: undefined, mac: '02:00:00:00:00:01', identity: '', version: 1, containerId, interface: 'eth0', program: '',
+  tunnel: undefined, mac: '02:00:00:00:00:01', identity: '', version: 1, containerId, interface: 'eth0', program: '', shadow: undefined,
 });
 const program = (...endpoints: LocalEndpoint[]): NodeProgram => ({ tunnelEndpoint: undefined, endpoints, places: new Map(), programs: new Map(), pending: [] });
 

@@ -18,7 +18,7 @@ const rows: Tables = {
     { rd: 7, address: '10.0.0.1', network: 3, ifindex: 12, tunnel: '', mac: '02:00:00:00:00:01', identity: [4, 5] },
     { rd: 7, address: '10.0.0.2', network: 3, ifindex: 0, tunnel: '192.0.2.9', mac: '', identity: [0, 6] },
   ]),
-  endpoints: table('endpoints', [{ ifindex: 12, rd: 7, network: 3, address: '10.0.0.1', mac: '02:00:00:00:00:01', policy: [1, 2] }]),
+  endpoints: table('endpoints', [{ ifindex: 12, rd: 7, network: 3, address: '10.0.0.1', mac: '02:00:00:00:00:01', policy: [1, 2], shadow: [0, 3] }]),
   policy: table('policy', [
     { policy: 1, peer: 0, direction: 'egress', prefixlen: 72, protocol: 0, port: 0, action: 'Allow', precedence: 1, rule: 1 },
     { policy: 1, peer: 4, direction: 'ingress', prefixlen: 80, protocol: 6, port: 0, action: 'Deny', precedence: 2, rule: 2 },
@@ -111,7 +111,7 @@ describe('what the witness saw', () => {
         { rd: 7, address: mapped16('10.0.0.1'), kind: 'local', network: 3, targetRd: 7, ifindex: 12, tunnel: new Uint8Array(16), identity: [4, 5], mac: Uint8Array.of(2, 0, 0, 0, 0, 1) },
         { rd: 7, address: mapped16('10.0.0.2'), kind: 'remote', network: 3, targetRd: 7, ifindex: 0, tunnel: mapped16('192.0.2.9'), identity: [0, 6], mac: new Uint8Array(6) },
       ],
-      endpoints: [{ ifindex: 12, rd: 7, network: 3, policy: [1, 2], address: mapped16('10.0.0.1'), mac: Uint8Array.of(2, 0, 0, 0, 0, 1), active: true }],
+      endpoints: [{ ifindex: 12, rd: 7, network: 3, policy: [1, 2], shadow: [0, 3], address: mapped16('10.0.0.1'), mac: Uint8Array.of(2, 0, 0, 0, 0, 1), active: true }],
       policy: [
         { prefixlen: 72, policy: 1, peer: 0, direction: 'egress', protocol: 0, port: 0, action: 'allow', precedence: 1, rule: 1 },
         { prefixlen: 80, policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 0, action: 'deny', precedence: 2, rule: 2 },

@@ -14,7 +14,7 @@ export const toRecord: { [T in TableName]: (row: Rows[T]) => Records[T] } = {
     kind: r.tunnel === '' ? AddressKind.local : AddressKind.remote, network: r.network, targetRd: r.rd, ifindex: r.ifindex,
     tunnel: r.tunnel === '' ? new Uint8Array(16) : mapped16(r.tunnel), identity: [...r.identity], mac: macBytes(r.mac),
   }],
-  endpoints: (r) => [r.ifindex, { rd: r.rd, network: r.network, policy: [...r.policy], address: mapped16(r.address), mac: macBytes(r.mac), flags: EndpointFlag.active }],
+  endpoints: (r) => [r.ifindex, { rd: r.rd, network: r.network, policy: [...r.policy], address: mapped16(r.address), mac: macBytes(r.mac), flags: EndpointFlag.active, shadow: [...r.shadow] }],
   policy: (r) => [
     { prefixlen: r.prefixlen, policy: r.policy, peer: r.peer, direction: typeof r.direction === 'number' ? r.direction as Direction : Direction[r.direction], protocol: r.protocol, port: r.port },
     { precedence: r.precedence, rule: r.rule, action: r.action === 'Allow' ? Action.allow : Action.deny },
@@ -40,7 +40,7 @@ export function readTables(kernel: Kernel): Tables {
       };
     })),
     endpoints: table('endpoints', kernel.endpoints.list().map(([ifindex, r]): EndpointRow => ({
-      ifindex, rd: r.rd, network: r.flags === EndpointFlag.active ? r.network : 0, address: addressText(r.address), mac: macText(r.mac), policy: r.policy,
+      ifindex, rd: r.rd, network: r.flags === EndpointFlag.active ? r.network : 0, address: addressText(r.address), mac: macText(r.mac), policy: r.policy, shadow: r.shadow,
     }))),
     policy: table('policy', kernel.policy.list().map(([key, e]): PolicyRow => {
       const k = withinPrefix(key);

@@ -93,7 +93,7 @@ const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
     rd: a.rd, address: ip(a.address), network: a.targetRd === a.rd && a.kind !== 'unknown' ? a.network : -1, ifindex: a.kind === 'local' ? a.ifindex : 0,
     tunnel: a.kind === 'remote' ? ip(a.tunnel) : '', mac: a.kind === 'local' ? mac(a.mac) : '', identity: a.identity,
   }),
-  endpoints: (e) => ({ ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy }),
+  endpoints: (e) => ({ ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy, shadow: e.shadow }),
   policy: (p) => ({
     ...compared(p), action: p.action === 'allow' ? 'Allow' : 'Deny', precedence: p.action === 'unknown' ? -1 : p.precedence, rule: p.rule,
   }),

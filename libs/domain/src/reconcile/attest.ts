@@ -83,7 +83,9 @@ export function createAttestor(digest: Digest): Attestor {
   function endpointLine(row: EndpointRow, now: Now): string {
     const key = placeKey(row);
     const at = where(key, { ifindex: row.ifindex, tunnel: '' }, now);
-    return `endpoint ${key}${at === 'here' ? '' : ` at ${at}`} network ${row.network} mac ${row.mac} runs ${both(row.policy, (n) => about.runs.get(n) ?? `unknown program ${n}`)}`;
+    const meaning = (n: number): string => about.runs.get(n) ?? `unknown program ${n}`;
+    const shadow = row.shadow.every((n) => n === 0) ? undefined : both(row.shadow, (n) => (n === 0 ? 'nothing' : meaning(n)));
+    return `endpoint ${key}${at === 'here' ? '' : ` at ${at}`} network ${row.network} mac ${row.mac} runs ${both(row.policy, meaning)}${shown(shadow)}`;
   }
   const differ = (name: string, expected: string | undefined, found: string | undefined): void => {
     if (expected === found) about.differences.delete(name);
@@ -168,7 +170,7 @@ export function createAttestor(digest: Digest): Attestor {
         if (before !== undefined) endpoints.add(before);
         if (ifindex !== undefined) endpoints.add(`${ifindex}`);
       }
-      for (const [key, row] of observed.endpoints) if (row.policy.some((n) => otherPrograms.has(n)) || changed.places.has(placeKey(row))) endpoints.add(key);
+      for (const [key, row] of observed.endpoints) if ([...row.policy, ...row.shadow].some((n) => otherPrograms.has(n)) || changed.places.has(placeKey(row))) endpoints.add(key);
       const expected = new Map<string, LocalEndpoint>();
       if (endpoints.size > 0) for (const e of program.endpoints) {
         const ifindex = devices.get(e.id);
@@ -206,7 +208,8 @@ function both(column: readonly [number, number], meaning: (n: number) => string)
   return a === b ? a : `${a} in one world and ${b} in the other`;
 }
 const expectedAddress = (key: string, p: Place): string => `address ${key} network ${p.network} at ${p.tunnel ?? 'here'} is ${p.identity}`;
-const expectedEndpoint = (e: LocalEndpoint): string => `endpoint ${placeKey(e)} network ${e.network} mac ${e.mac} runs ${e.program}`;
+const expectedEndpoint = (e: LocalEndpoint): string => `endpoint ${placeKey(e)} network ${e.network} mac ${e.mac} runs ${e.program}${shown(e.shadow)}`;
+const shown = (shadow: string | undefined): string => (shadow === undefined ? '' : `, and shows what ${shadow} would do`);
 function union<T>(...all: Iterable<T>[]): Set<T> {
   const found = new Set<T>();
   for (const some of all) for (const one of some) found.add(one);

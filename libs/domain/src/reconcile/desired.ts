@@ -140,7 +140,7 @@ export function createDesired(node: string, digest: Digest): Desired {
     }
     const found = placeOf(e, networks.get(e.parent) as Network, tunnel, compiler.identityOf(id).digest);
     const { containerId, interface: name } = e.spec.attachment;
-    places.put(id, isHere(e) ? { place: found, local: { ...found, version: e.version, containerId, interface: name, program: compiler.programOf(id).digest } } : { place: found });
+    places.put(id, isHere(e) ? { place: found, local: { ...found, version: e.version, containerId, interface: name, program: compiler.programOf(id).digest, shadow: undefined } } : { place: found });
   }
 
   return {

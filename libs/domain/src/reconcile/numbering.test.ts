@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { digest, random } from '../../test/policies.ts';
 import { here, roadOf } from '../../test/roads.ts';
+import { shadowing } from '../../test/shadows.ts';
 import { plainAttest } from '../../test/plain-attest.ts';
 import { type Attestation, attest, createAttestor, type Touched } from './attest.ts';
 import { createDesired } from './desired.ts';
@@ -25,15 +26,18 @@ function run(tables: Tables, steps: readonly Step[]): Tables {
 }
 
 /** Follows a road both ways: with tables kept up to date, and with tables from nothing and from what the kernel has. */
-function take(seed: number, every: number): number {
+function take(seed: number, every: number): { flips: number; shadowed: number } {
   const told = createDesired(here, digest);
+  const shadowed = seed % 3 === 0 ? (settled: ReturnType<typeof told.settle>) => settled : shadowing();
+  let shadows = 0;
   let [kernel, epoch, highest]: [Tables, number, typeof nothingGiven] = [emptyTables, 0, nothingGiven];
   let numbering: Numbering | undefined;
   let flips = 0;
   roadOf(seed, 90).forEach((one, step) => {
     told.tell(one);
     if (step % every !== every - 1) return;
-    const { program, changed } = told.settle();
+    const { program, changed } = shadowed(told.settle());
+    shadows += program.endpoints.filter((e) => e.shadow !== undefined && program.endpoints.every((other) => other.program !== e.shadow)).length;
     const devices = devicesOf(program);
     const full = number(program, devices, kernel, highest);
     const steps = plan(full.tables, kernel, epoch, { forgetNew: true }).steps;
@@ -49,14 +53,15 @@ function take(seed: number, every: number): number {
     expect({ step, seed, kernel: sorted(kernel) }).toEqual({ step, seed, kernel: sorted(full.tables) });
     if (steps.some((s) => s.do === 'flip')) [epoch, flips] = [epoch + 1, flips + 1];
   });
-  return flips;
+  return { flips, shadowed: shadows };
 }
 
 describe('tables kept up to date', () => {
   it('are after every change those from nothing, and so is the way there', () => {
-    let flips = 0;
-    for (let seed = 1; seed <= 60; seed++) flips += take(seed, 1 + (seed % 4));
-    expect(flips).toBeGreaterThan(500);
+    const roads = Array.from({ length: 60 }, (_, i) => take(i + 1, 1 + ((i + 1) % 4)));
+    expect(roads.reduce((sum, { flips }) => sum + flips, 0)).toBeGreaterThan(500);
+    // Shadows that nobody runs.
+    expect(roads.reduce((sum, { shadowed }) => sum + shadowed, 0)).toBeGreaterThan(100);
   });
 });
 
@@ -96,11 +101,12 @@ describe('an attestation that follows changes', () => {
       const next = random(seed);
       const told = createDesired(here, digest);
       const attestor = createAttestor(digest);
+      const shadowed = shadowing();
       let last: { tables: Tables; entries: Tables['policy']; clean: boolean } | undefined;
       let [kernel, highest]: [Tables, typeof nothingGiven] = [emptyTables, nothingGiven];
       roadOf(seed, 60).forEach((one, step) => {
         told.tell(one);
-        const { program, changed } = told.settle();
+        const { program, changed } = shadowed(told.settle());
         const devices = devicesOf(program);
         const full = number(program, devices, kernel, highest);
         kernel = run(kernel, plan(full.tables, kernel, 0).steps);

@@ -184,7 +184,7 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
     for (const id of changed.endpoints) {
       const e = local(id);
       if (e) {
-        put('endpoints', endpointRow(e, there.get(id) as number, policies.of(e.program)));
+        put('endpoints', endpointRow(e, there.get(id) as number, policies.of));
         attached.set(id, { key: `${there.get(id)}`, program: e.program });
       } else attached.delete(id);
     }

@@ -12,9 +12,11 @@ export interface Places {
   /** Who has the address that this one claims. */
   ofId(id: string): Place | undefined;
   put(id: string, placed: Placed | undefined): void;
-  /** What is other than at the last call. `conflicts`: who has to be looked at again, because an address has more than one who claims it, or had. `programs`: digests that nobody runs any more. */
+  /** What is other than at the last call. `conflicts`: who has to be looked at again, because an address has more than one who claims it, or had. `programs`: digests that nobody runs or shows any more. */
   settle(): { readonly places: ReadonlySet<string>; readonly endpoints: ReadonlySet<string>; readonly conflicts: ReadonlySet<string>; readonly programs: ReadonlySet<string>; readonly left: readonly Place[] };
 }
+
+const usedBy = (e: LocalEndpoint | undefined): string[] => [e?.program, e?.shadow].filter((digest) => digest !== undefined);
 
 export function createPlaces(): Places {
   const all = new Map<string, Place>();
@@ -52,9 +54,11 @@ export function createPlaces(): Places {
       if (is === undefined && was !== undefined && placeKey(was) !== key) continue;
       changed.endpoints.add(id);
       list = undefined;
-      if (was) count(was.program, -1);
-      if (was) ended.add(was.program);
-      if (is) count(is.program, 1);
+      for (const digest of usedBy(was)) {
+        count(digest, -1);
+        ended.add(digest);
+      }
+      for (const digest of usedBy(is)) count(digest, 1);
       if (is) locals.set(id, is);
       else locals.delete(id);
     }

@@ -40,7 +40,7 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
   const isForeign = foreignTo(desired);
   const foreign = gonePolicy.filter(isForeign);
   remove(steps, 'policy', foreign);
-  const inUse = new Set([...actual.endpoints.values()].map((row) => row.policy[now]));
+  const inUse = new Set([...actual.endpoints.values()].flatMap((row) => [row.policy[now], row.shadow[now]]));
   const repaired = foreign.length > 0 || [...desired.policy.values()].some((row) => inUse.has(row.policy) && differs('policy', row, actual));
 
   const changedAddresses = different('addresses', desired, actual);
@@ -50,8 +50,11 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
     ...goneAddresses.map((row): AddressRow => ({ ...row, identity: columns(now, row.identity[now], 0) })),
   ];
   const preparedEndpoints = [
-    ...changedEndpoints.map((row): EndpointRow => ({ ...row, policy: columns(now, actual.endpoints.get(keyOf.endpoints(row))?.policy[now] ?? 0, row.policy[0]) })),
-    ...goneEndpoints.map((row): EndpointRow => ({ ...row, policy: columns(now, row.policy[now], 0) })),
+    ...changedEndpoints.map((row): EndpointRow => {
+      const there = actual.endpoints.get(keyOf.endpoints(row));
+      return { ...row, policy: columns(now, there?.policy[now] ?? 0, row.policy[0]), shadow: columns(now, there?.shadow[now] ?? 0, row.shadow[0]) };
+    }),
+    ...goneEndpoints.map((row): EndpointRow => ({ ...row, policy: columns(now, row.policy[now], 0), shadow: columns(now, row.shadow[now], 0) })),
   ];
   if (repaired || preparedAddresses.length > 0 || preparedEndpoints.length > 0) {
     put(steps, 'addresses', preparedAddresses.filter((row) => differs('addresses', row, actual)));
@@ -86,7 +89,7 @@ function foreignTo(desired: Tables): (row: PolicyRow) => boolean {
   return (row) => !desired.policy.has(keyOf.policy(row)) && (stays.has(row.policy) || row.prefixlen < wholeSubject);
 }
 
-/** Rows are flat but for their two columns, and rows of one table have the same fields. */
+/** Rows are flat but for their columns, and rows of one table have the same fields. */
 export function same(a: object, b: object): boolean {
   const other = b as Record<string, unknown>;
   for (const field in a) {
@@ -128,7 +131,7 @@ function peakOf(desired: Tables, actual: Tables): Record<TableName, number> {
 export function shrunk(desired: Tables, actual: Tables): Tables {
   const both = <R>(from: ReadonlyMap<string, R>, wanted: ReadonlyMap<string, unknown>): ReadonlyMap<string, R> => new Map([...from].filter(([key]) => wanted.has(key)));
   const endpoints = both(actual.endpoints, desired.endpoints);
-  const used = new Set([...endpoints.values()].flatMap((row) => row.policy));
+  const used = new Set([...endpoints.values()].flatMap((row) => [...row.policy, ...row.shadow]));
   const isForeign = foreignTo(desired);
   return {
     ...actual, endpoints, addresses: both(actual.addresses, desired.addresses),

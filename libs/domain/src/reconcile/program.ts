@@ -11,7 +11,7 @@ export interface NodeProgram {
   readonly endpoints: readonly LocalEndpoint[];
   /** Everything reachable from here, the local endpoints among them, keyed by `placeKey`. */
   readonly places: ReadonlyMap<string, Place>;
-  /** By digest. */
+  /** By digest: what endpoints here run, and what they show as shadows. */
   readonly programs: ReadonlyMap<string, Program>;
   readonly pending: readonly Pending[];
 }
@@ -47,6 +47,8 @@ export interface LocalEndpoint extends Place {
   readonly interface: string;
   /** Digest of its program. */
   readonly program: string;
+  /** Digest of a program whose verdicts are told and never applied; it is one of `programs` as well. */
+  readonly shadow: string | undefined;
 }
 
 /** What could not be put into force, and why; travels in the receipt. */

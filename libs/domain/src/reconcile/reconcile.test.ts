@@ -4,8 +4,9 @@ import type { AnyDocument, Document } from '@osier/contracts/document';
 import { documentSubject } from '@osier/contracts/subjects';
 import { attest } from './attest.ts';
 import { desired } from './desired.ts';
+import { createPlaces } from './places.ts';
 import { plan, type Step } from './plan.ts';
-import type { NodeProgram } from './program.ts';
+import type { LocalEndpoint, NodeProgram } from './program.ts';
 import { emptyTables, keyOf, nothingGiven, number, type Rows, type TableName, type Tables } from './tables.ts';
 import { createView } from './view.ts';
 
@@ -81,6 +82,8 @@ function world(kernel: { tables: Tables; epoch: number }): Record<string, string
       return `${peer} ${e.direction} ${e.prefixlen} ${e.protocol} ${e.port} ${e.action} ${e.precedence} ${kernel.tables.rules.has(`${e.rule}`) ? '' : 'DANGLING'}`;
     });
     seen[`program ${row.rd} ${row.address}`] = entries.sort().join('; ');
+    const shadow = row.shadow[column];
+    if (shadow !== 0) seen[`shadow ${row.rd} ${row.address}`] = `${kernel.tables.policies.get(`${shadow}`)?.digest ?? 'DANGLING'} ${[...kernel.tables.policy.values()].filter((e) => e.policy === shadow).length}`;
   }
   return seen;
 }
@@ -98,6 +101,18 @@ const states: Record<string, AnyDocument[]> = {
 };
 const names = Object.keys(states);
 const programs = new Map(names.map((name) => [name, programOf(states[name] ?? [])]));
+/** Endpoints with shadows: the program of another, one that nobody runs here, or none. */
+function shadowed(name: string, shadows: readonly (string | undefined)[], more = ''): void {
+  const program = programs.get(name) as NodeProgram;
+  const all = new Map([...programs.get(more)?.programs ?? [], ...program.programs]);
+  programs.set(`${name}, with shadows ${shadows.join(' ')}`, { ...program, programs: all, endpoints: program.endpoints.map((e, i) => ({ ...e, shadow: shadows[i] })) });
+}
+const [oneRuns = '', otherRuns = ''] = programs.get('a policy between them')?.programs.keys() ?? [];
+const [byTwo = ''] = programs.get('two policies')?.programs.keys() ?? [];
+shadowed('a policy between them', [otherRuns, undefined]);
+shadowed('a policy between them', [undefined, oneRuns]);
+shadowed('a policy between them', [byTwo, byTwo], 'two policies');
+const walked = [...programs.keys()];
 const programNamed = (name: string): NodeProgram => programs.get(name) as NodeProgram;
 
 function walkTo(path: readonly string[]) {
@@ -143,9 +158,26 @@ describe('desired', () => {
   });
 });
 
+describe('places', () => {
+  it('count what an endpoint shows as what it runs: a program goes when nobody does either', () => {
+    const places = createPlaces();
+    const [one, other] = programNamed('three endpoints on two nodes').endpoints;
+    if (!one || !other) throw new Error('two endpoints are expected here');
+    const put = (e: LocalEndpoint | undefined, id: string): string[] => {
+      places.put(id, e && { place: { ...e }, local: e });
+      return [...places.settle().programs];
+    };
+    put({ ...one, program: 'p', shadow: 's' }, one.id);
+    put({ ...other, program: 's', shadow: undefined }, other.id);
+    expect(put(undefined, other.id)).toEqual([]);
+    expect(put({ ...one, program: 'p', shadow: undefined }, one.id)).toEqual(['s']);
+    expect(put(undefined, one.id)).toEqual(['p']);
+  });
+});
+
 describe('plan', () => {
   it('leads from every state to every other, and then has nothing left to do', () => {
-    for (const from of names) for (const to of names) {
+    for (const from of walked) for (const to of walked) {
       const settled = settle(walkTo([from]), programNamed(to));
       const program = programNamed(to);
       expect([from, to, attest(program, devicesOf(program), settled.tables, digest).differences]).toEqual([from, to, []]);
@@ -154,14 +186,14 @@ describe('plan', () => {
   });
 
   it('ends in the same meaning by every road', () => {
-    const roads = [names, names.toReversed(), names.flatMap((n) => [n, n])].map((road) => [...road, 'two policies']);
+    const roads = [walked, walked.toReversed(), walked.flatMap((n) => [n, n])].map((road) => [...road, 'two policies']);
     const program = programNamed('two policies');
     const digests = roads.map((road) => attest(program, devicesOf(program), walkTo(road).tables, digest).digest);
     expect(new Set(digests).size).toBe(1);
   });
 
   it('shows packets the old world or the new one after every single step, and nothing that dangles', () => {
-    for (const from of names) for (const to of names) {
+    for (const from of walked) for (const to of walked) {
       const start = walkTo([from]);
       const numbered = number(programNamed(to), devicesOf(programNamed(to)), start.tables, nothingGiven);
       const { steps } = plan(numbered.tables, start.tables, start.epoch);
@@ -175,7 +207,7 @@ describe('plan', () => {
   });
 
   it('recovers from being killed after any step', () => {
-    for (const from of names) for (const to of names) {
+    for (const from of walked) for (const to of walked) {
       const start = walkTo([from]);
       const program = programNamed(to);
       const numbered = number(program, devicesOf(program), start.tables, nothingGiven);
@@ -186,6 +218,12 @@ describe('plan', () => {
         expect(settle(settled, program).steps).toEqual([]);
       }
     }
+  });
+
+  it('changes shadows by one flip, as programs', () => {
+    const kernel = walkTo(['a policy between them']);
+    const { steps } = settle(kernel, programNamed(`a policy between them, with shadows ${otherRuns} `));
+    expect(steps.map((s) => (s.do === 'put' || s.do === 'remove' ? `${s.do} ${s.table}` : s.do))).toEqual(['put endpoints', 'flip', 'put endpoints']);
   });
 
   it('forgets the connections of an address that goes, after nobody can reach it any more', () => {
@@ -231,6 +269,16 @@ describe('attest', () => {
       expect(differences).toContain(`unexpected entry ${keyOf.policy(other)}`);
       expect(differences.join()).toMatch(/missing endpoint/);
     }
+  });
+
+  it('says what an endpoint shows only where it shows something, and misses a shadow that is not there', () => {
+    const name = `a policy between them, with shadows ${otherRuns} `;
+    const [plain, program] = [programNamed('a policy between them'), programNamed(name)];
+    const { tables } = walkTo(['a policy between them']);
+    expect(attest(plain, devicesOf(plain), tables, digest).differences).toEqual([]);
+    const { differences } = attest(program, devicesOf(program), tables, digest);
+    expect(differences).toEqual([expect.stringMatching(new RegExp(`^missing endpoint .* runs ${oneRuns}, and shows what ${otherRuns} would do$`)), expect.stringMatching(/^unexpected endpoint .* runs [0-9a-f]{64}$/)]);
+    expect(attest(program, devicesOf(program), walkTo([name]).tables, digest).digest).not.toBe(attest(plain, devicesOf(plain), tables, digest).digest);
   });
 
   it('sees each kind of tampering', () => {

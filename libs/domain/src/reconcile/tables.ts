@@ -4,7 +4,7 @@ import type { Entry, Region } from '../policy/compile.ts';
 import type { LocalEndpoint, NodeProgram, Place } from './program.ts';
 
 /**
- * The kernel's tables as plain rows: the shape in which they are compared. A row of `addresses` and of `endpoints` holds a number for
+ * The kernel's tables as plain rows: the shape in which they are compared. A row of `addresses` and of `endpoints` holds numbers for
  * each of the two worlds (columns); `epoch & 1` says which one packets read.
  */
 export type Column = readonly [number, number];
@@ -17,7 +17,7 @@ export interface AddressRow {
   readonly mac: string;
   readonly identity: Column;
 }
-export interface EndpointRow { readonly ifindex: number; readonly rd: number; readonly network: number; readonly address: string; readonly mac: string; readonly policy: Column }
+export interface EndpointRow { readonly ifindex: number; readonly rd: number; readonly network: number; readonly address: string; readonly mac: string; readonly policy: Column; readonly shadow: Column }
 /** Up to `port` it is the key as the kernel compares it: whole, and 0 behind its first `prefixlen` bits, which are counted from `policy` on. Two rows have one key where the kernel has one entry, and only there. */
 export interface PolicyRow {
   readonly policy: number; readonly peer: number;
@@ -71,7 +71,7 @@ export function number(program: NodeProgram, devices: ReadonlyMap<string, number
   const addressRows = places.map((p) => addressRow(p, numberOf(identityNumbers, p.identity), devices.get(p.id)));
   const endpointRows = program.endpoints.flatMap((e) => {
     const ifindex = devices.get(e.id);
-    return ifindex === undefined ? [] : [endpointRow(e, ifindex, numberOf(policyNumbers, e.program))];
+    return ifindex === undefined ? [] : [endpointRow(e, ifindex, (of) => numberOf(policyNumbers, of))];
   });
   const policyRows = [...program.programs.values()].flatMap((p) => p.entries.map((e) =>
     policyRow(e, numberOf(policyNumbers, p.digest), e.peer === undefined ? 0 : numberOf(identityNumbers, e.peer), numberOf(ruleNumbers, e.rule))));
@@ -90,7 +90,10 @@ export function number(program: NodeProgram, devices: ReadonlyMap<string, number
 export const addressRow = (p: Place, identity: number, ifindex: number | undefined): AddressRow => ({
   rd: p.rd, address: p.address, network: p.network, ifindex: p.tunnel === undefined ? ifindex ?? 0 : 0, tunnel: p.tunnel ?? '', mac: p.tunnel === undefined ? p.mac : '', identity: [identity, identity],
 });
-export const endpointRow = (e: LocalEndpoint, ifindex: number, policy: number): EndpointRow => ({ ifindex, rd: e.rd, network: e.network, address: e.address, mac: e.mac, policy: [policy, policy] });
+export function endpointRow(e: LocalEndpoint, ifindex: number, numberOf: (program: string) => number): EndpointRow {
+  const [policy, shadow] = [numberOf(e.program), e.shadow === undefined ? 0 : numberOf(e.shadow)];
+  return { ifindex, rd: e.rd, network: e.network, address: e.address, mac: e.mac, policy: [policy, policy], shadow: [shadow, shadow] };
+}
 export const policyRow = (e: Entry, policy: number, peer: number, rule: number): PolicyRow => ({
   policy, peer, direction: e.direction, ...keyOfRegion(e.region), action: e.action, precedence: e.precedence, rule,
 });
