@@ -270,6 +270,24 @@ describe('osier delete, wait, nodes, flows', () => {
   });
 });
 
+describe('osier flows, where an endpoint has a shadow', () => {
+  const rule = (direction: string, name: string, policy = 'acme/shop/staging/next') => ({ direction, policy, policyId: id, rule: name });
+  const flow = (verdict: string, shadow: unknown) => ({
+    domain: 'acme', project: 'shop', node: 'node-1', event: verdict === 'denied' ? 'denied' : 'start', at: '2026-01-01T10:11:12.000Z', environment: 'staging', network: 'main', protocol: 'TCP', verdict, reason: verdict === 'denied' ? 'policy_denied' : 'none',
+    source: { address: '10.0.0.2', port: 40000 }, destination: { address: '10.0.0.3', port: 5432 }, revision: 9, repeats: 0, packets: { forward: 1, reply: 0 }, bytes: { forward: 1, reply: 0 }, decisions: [rule('ingress', 'a', 'acme/shop/staging/db')], shadow,
+  });
+  it.each([
+    ['denies what is allowed: by the rule of the side that was asked last', 'allowed', { verdict: 'denied', egress: rule('egress', 'out'), ingress: rule('ingress', 'none') }, 'allowed start (a shadow denies: rule none of acme/shop/staging/next)'],
+    ['allows what is denied: by the rules of both sides', 'denied', { verdict: 'allowed', egress: rule('egress', 'default-allow', 'default'), ingress: rule('ingress', 'in') }, 'denied  policy_denied (a shadow allows: rule default-allow, rule in of acme/shop/staging/next)'],
+    ['has no rule of its own to name', 'allowed', { verdict: 'denied' }, 'allowed start (a shadow denies)'],
+    ['says the same', 'allowed', { verdict: 'allowed', ingress: rule('ingress', 'in') }, 'allowed start (a shadow agrees)'],
+    ['is not there', 'allowed', undefined, 'allowed start  acme/shop/staging/db rule a (ingress) @9'],
+  ])('tells it when it %s', async (_what, verdict, shadow, text) => {
+    answer = () => ({ status: 200, ndjson: true, body: [flow(verdict, shadow)] });
+    expect((await osier(['flows'])).out).toContain(text);
+  });
+});
+
 describe('osier audit', () => {
   const entry = { at: '2026-01-01T10:11:12.345Z', from: 'intents', sequence: 7, credential: 'ci', intent: 'network.apply', domain: 'acme', project: 'shop', environment: 'staging', name: 'main', intentId: 'x-1', trace: '4bf92f3577b34da6a3ce929d0e0e4736', result: 'accepted', revision: 9 };
   const knocked = { at: '2026-01-01T10:11:13.000Z', from: 'door', sequence: 1, credential: '_', intent: 'domain.apply', domain: 'acme', project: '_', environment: '_', result: 'refused', status: 401, request: 'PUT /v1/domains/acme', problem: { code: 'unauthorized', path: '', reason: 'x', fix: 'y' } };

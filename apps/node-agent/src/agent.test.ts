@@ -216,6 +216,22 @@ describe('flow records', () => {
     expect(batch.flows[0]?.revision).toBeLessThanOrEqual(receipt.revision);
   });
 
+  it('tell what a shadow would decide, with its rules, beside the verdict', async () => {
+    await world.startAgent();
+    await world.settle(...base, web, db, onlyApi);
+    const [number] = world.kernel.rules.list().find(([, row]) => row.direction === 2 && row.action === 2) ?? [0];
+    for (const change of [{ shadowVerdict: 2, shadowIngressRule: number }, { shadowVerdict: 1, shadowEgressRule: 4_000_000 }, {}] as const) world.kernel.emit({ rd: 101, kind: 1, verdict: 1, ...change });
+    const told = await eventually(async () => {
+      const found = (await world.flows()).flatMap((batch) => batch.flows);
+      return found.length > 2 ? found : undefined;
+    });
+    expect(told.map(({ verdict, shadow }) => [verdict, shadow])).toEqual([
+      ['allowed', { verdict: 'denied', ingress: { direction: 'ingress', policy: 'acme/shop/staging/p301', policyId: onlyApi.id, rule: 'default-deny' } }],
+      ['allowed', { verdict: 'allowed', egress: { direction: 'egress', policy: 'unknown', policyId: '', rule: 'rule 4000000' } }],
+      ['allowed', undefined],
+    ]);
+  });
+
   it('name SCTP, and what the agent does not know "other"', async () => {
     await world.startAgent();
     await world.settle(...base, web, db);

@@ -51,6 +51,8 @@ export const flowSchema = z.object({
   verdict: z.enum(['allowed', 'denied']),
   reason: z.enum(dropReasons),
   decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),
+  shadow: z.object({ verdict: z.enum(['allowed', 'denied']), egress: decision.optional(), ingress: decision.optional() }).optional()
+    .meta({ description: 'What would have been decided under rules that are not in force, where an endpoint on this node has such: it changed nothing. A direction is told that had such rules and was asked; where the shadow denies, the last one told did' }),
   revision: z.int().meta({ description: 'In force when it was decided' }),
   packets: z.object({ forward: z.int(), reply: z.int() }),
   bytes: z.object({ forward: z.int(), reply: z.int() }),

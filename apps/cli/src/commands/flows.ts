@@ -11,6 +11,16 @@ const side = ({ address, port, endpoint }: Flow['source'], none = ''): string =>
 /** Further denials are counted over all source ports. */
 const anyPort = (flow: Flow): string => (flow.verdict === 'denied' && ['TCP', 'UDP', 'SCTP'].includes(flow.protocol) ? ':*' : '');
 
+const ruleOf = (d: Flow['decisions'][number]): string => `rule ${d.rule}${d.policy === 'default' ? '' : ` of ${d.policy}`}`;
+/** What rules that are not in force would have done to it; whose they are, where that is another thing. */
+function shadowText({ shadow, verdict }: Flow): string {
+  if (shadow === undefined) return '';
+  if (shadow.verdict === verdict) return ' (a shadow agrees)';
+  const told = [shadow.egress, shadow.ingress].filter((d) => d !== undefined);
+  const rules = (shadow.verdict === 'denied' ? told.slice(-1) : told).map(ruleOf).join(', ');
+  return ` (a shadow ${shadow.verdict === 'denied' ? 'denies' : 'allows'}${rules === '' ? '' : `: ${rules}`})`;
+}
+
 /** One line for a person: when, where, who to whom, the verdict and the rule that gave it. */
 export function flowText(line: Line): string {
   if ('lost' in line) return `${line.node} could not report ${line.lost} flow records`;
@@ -20,7 +30,7 @@ export function flowText(line: Line): string {
   const repeats = line.repeats > 0 ? ` ×${times}` : '';
   const verdict = line.verdict === 'denied' ? `denied  ${line.reason}` : `allowed ${line.event}${line.endedBy === undefined ? '' : ` ${line.endedBy}`}`;
   const place = [line.domain, line.project, line.environment].join('/');
-  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source, anyPort(line))} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}  ${why} @${line.revision}`.trimEnd();
+  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source, anyPort(line))} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}${shadowText(line)}  ${why} @${line.revision}`.trimEnd();
 }
 
 export async function flows(io: Io, options: FlowsOptions): Promise<ExitCode> {

@@ -35,12 +35,19 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
     verdict: event.verdict === Verdict.allowed ? 'allowed' : 'denied',
     reason: dropReasons[event.reason] ?? 'internal',
     decisions,
+    ...shadowOf(event, directory),
     revision: Number(event.revision),
     packets: { forward: Number(event.packets[0]), reply: Number(event.packets[1]) },
     bytes: { forward: Number(event.bytes[0]), reply: Number(event.bytes[1]) },
     repeats: event.repeats,
   };
   return { environment, flow };
+}
+
+function shadowOf(event: FlowEvent, directory: Directory): Pick<Flow, 'shadow'> {
+  if (event.shadowVerdict === Verdict.none) return {};
+  const told = (n: number, side: 'egress' | 'ingress') => (n === 0 ? {} : { [side]: decision(n, side, directory.rule(n)) });
+  return { shadow: { verdict: event.shadowVerdict === Verdict.allowed ? 'allowed' : 'denied', ...told(event.shadowEgressRule, 'egress'), ...told(event.shadowIngressRule, 'ingress') } };
 }
 
 /** A packet that is no IPv4 has no address here: 0.0.0.0. */
