@@ -32,6 +32,8 @@ function copyLibrary(folder: string): string {
   mkdirSync(library, { recursive: true });
   for (const part of ['bpf', 'src', 'test', 'tools', 'package.json']) cpSync(join(LIBRARY, part), join(library, part), { recursive: true });
   symlinkSync(MODULES, join(folder, 'node_modules'));
+  // what was released, for the tests that begin there
+  symlinkSync(join(LIBRARY, '../../test'), join(folder, 'test'));
   const transform = { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023', transform: { verbatimModuleSyntax: true } }, module: { type: 'es6' } }] };
   const config = { rootDir: folder, testEnvironment: 'node', extensionsToTreatAsEsm: ['.ts'], transform, testMatch: ['**/*.test.ts'] };
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');

@@ -145,11 +145,14 @@ describe('the first start of a later layout', () => {
 
   it('follows a former version that came back meanwhile, not what today’s maps still hold', () => {
     released();
-    openToday().close();
+    const first = openToday();
+    first.policy.put([entry(a.number, r.Direction.egress, r.Action.allow, 8080)]);
+    first.close();
     const again = released(true);
-    expect(asks(again, 80)).toBe(false);
+    expect([asks(again, 80), asks(again, 8080)]).toEqual([false, false]);
     openToday();
-    expect(asks(today(), 80)).toBe(false);
+    const now = today();
+    expect([asks(now, 80), asks(now, 8080)]).toEqual([false, false]);
   });
 
   it('refuses a map that is no beginning of today’s, and leaves the former ones as they are', () => {

@@ -5,7 +5,7 @@ import { documentSubject } from '@osier/contracts/subjects';
 import { attest } from './attest.ts';
 import { desired } from './desired.ts';
 import { createPlaces } from './places.ts';
-import { plan, type Step } from './plan.ts';
+import { plan, shrunk, type Step } from './plan.ts';
 import type { LocalEndpoint, NodeProgram } from './program.ts';
 import { emptyTables, keyOf, nothingGiven, number, type Rows, type TableName, type Tables } from './tables.ts';
 import { createView } from './view.ts';
@@ -224,6 +224,13 @@ describe('plan', () => {
     const kernel = walkTo(['a policy between them']);
     const { steps } = settle(kernel, programNamed(`a policy between them, with shadows ${otherRuns} `));
     expect(steps.map((s) => (s.do === 'put' || s.do === 'remove' ? `${s.do} ${s.table}` : s.do))).toEqual(['put endpoints', 'flip', 'put endpoints']);
+  });
+
+  it('keeps what is only shown where room is made for another world', () => {
+    const shows = `a policy between them, with shadows ${byTwo} ${byTwo}`;
+    const { tables } = walkTo([shows]);
+    const { policies } = shrunk(tables, tables);
+    expect([...policies.values()].map((row) => row.digest).sort()).toEqual([...new Set([oneRuns, otherRuns, byTwo])].sort());
   });
 
   it('forgets the connections of an address that goes, after nobody can reach it any more', () => {
