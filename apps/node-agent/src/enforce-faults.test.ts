@@ -117,7 +117,7 @@ function harm(kernel: FakeKernel, next: Next): void {
     case 3: return target.remove(rows.map(([key]) => key));
     default: {
       const key = typeof row[0] === 'number' ? row[0] + 1 + next(3)
-        : name === 'policy' ? { ...(row[0] as object), policy: (row[0] as { policy: number }).policy + next(2), peer: next(4) } : { ...(row[0] as object), rd: 101 + next(2) };
+        : name === 'policy' ? { ...(row[0] as object), policy: (row[0] as { policy: number }).policy + next(2), peer: next(4), ...(next(2) ? { prefixlen: [0, 40, 73, 88][next(4)] } : {}) } : { ...(row[0] as object), rd: 101 + next(2) };
       target.put([[key, row[1]]]);
     }
   }

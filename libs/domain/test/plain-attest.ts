@@ -8,10 +8,15 @@ import { type PolicyRow, regionOfKey, type Tables } from '../src/reconcile/table
 export function plainAttest(program: NodeProgram, devices: ReadonlyMap<string, number>, observed: Tables, digest: Digest, wanted: ReadonlyMap<string, PolicyRow>): Attestation {
   const expected = new Set(expectedLines(program, devices));
   const found = observedLines(program, devices, observed, digest);
+  const runs = observedPrograms(program, observed, digest);
   const have = new Set(found);
   const differences = [
     ...[...expected].filter((line) => !have.has(line)).map((line) => `missing ${line}`),
     ...found.filter((line) => !expected.has(line)).map((line) => `unexpected ${line}`),
+    ...[...new Set([...runs.keys(), ...[...observed.policies.values()].map((row) => row.number)])].flatMap((number) => {
+      const [claimed, meaning] = [observed.policies.get(`${number}`)?.digest, runs.get(number)];
+      return claimed === meaning ? [] : [`unexpected program ${number} that claims to be ${claimed ?? 'nothing'} and is ${meaning ?? 'nothing'}`];
+    }),
     ...[...observed.policy.keys()].filter((key) => !wanted.has(key)).map((key) => `unexpected entry ${key}`),
   ];
   const counts = { addresses: observed.addresses.size, identities: observed.identities.size, policyEntries: observed.policy.size, rules: observed.rules.size };

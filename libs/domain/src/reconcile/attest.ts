@@ -36,6 +36,9 @@ export function createAttestor(digest: Digest): Attestor {
     const other = new Set<number>();
     for (const number of numbers) {
       const found = meaningOf(number, program, observed);
+      // Whoever starts with this kernel would take the number for what it claims.
+      const claimed = observed.policies.get(`${number}`)?.digest;
+      differ(`program ${number}`, undefined, found === claimed ? undefined : `program ${number} that claims to be ${claimed ?? 'nothing'} and is ${found ?? 'nothing'}`);
       if (about.runs.get(number) === found) continue;
       other.add(number);
       if (found === undefined) about.runs.delete(number);
@@ -128,7 +131,7 @@ export function createAttestor(digest: Digest): Attestor {
         takeEntry(key, row);
         lookAtEntry(key, entries, observed);
       }
-      readPrograms(about.entries.keys(), program, observed);
+      readPrograms(union(about.entries.keys(), [...observed.policies.values()].map((row) => row.number)), program, observed);
       for (const key of union(observed.addresses.keys(), program.places.keys())) lookAtAddress(key, now);
       for (const e of program.endpoints) {
         const ifindex = devices.get(e.id);

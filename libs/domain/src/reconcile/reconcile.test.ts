@@ -305,6 +305,7 @@ describe('attest', () => {
       { ...tables, identities: new Map([...tables.identities, [identityKey, { ...identity, digest: '00' }]]) },
       { ...tables, rules: new Map([...tables.rules, [ruleRowKey, { ...rule, policyId: id(999) }]]) },
       { ...tables, endpoints: new Map([...tables.endpoints].slice(1)) },
+      { ...tables, policies: new Map([...tables.policies].map(([key, row], i, all) => [key, { ...row, digest: all.at(i - 1)?.[1].digest ?? '' }])) },
     ];
     for (const [i, tampered] of tamperings.entries()) expect([i, attest(program, devicesOf(program), tampered, digest).differences.length > 0]).toEqual([i, true]);
   });
