@@ -85,7 +85,7 @@ describe('what nodes are told, over a real server', () => {
     await hears(one, 'web');
     await publish(on('near', 3, 2, 'node-1'));
     await hears(one, 'far', 'near', 'web');
-    expect((await bus.consumer('STATE', nodeConsumer('node-1')))?.filters).toHaveLength(9);
+    expect((await bus.consumer('STATE', nodeConsumer('node-1')))?.filters).toHaveLength(15);
 
     await server.kill();
     await server.start();

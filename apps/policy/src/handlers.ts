@@ -1,11 +1,9 @@
 import type { Handlers, ServiceDefinition } from '@osier/domain/service';
-import { onState } from './handlers/environment-gone.ts';
-import { applyPolicy, deletePolicy } from './handlers/policy.ts';
+import { groupHandlers } from './handlers/group.ts';
+import { policyHandlers } from './handlers/policy.ts';
+import { onState } from './handlers/scope-gone.ts';
 
-export const handlers = {
-  'policy.apply': applyPolicy,
-  'policy.delete': deletePolicy,
-} satisfies Handlers<'policy'>;
+export const handlers = { ...policyHandlers, ...groupHandlers } satisfies Handlers<'policy'>;
 
-/** What may talk to what. It follows the tenancy, since a policy lives in an environment. */
+/** What may talk to what. It follows the tenancy, since policies and groups live in its scopes. */
 export const definition: ServiceDefinition<'policy'> = { name: 'policy', handlers, knows: ['domain', 'project', 'environment'], onState };

@@ -1,3 +1,4 @@
+import { groupKinds } from '@osier/contracts/kinds';
 import type { Handlers, ServiceDefinition } from '@osier/domain/service';
 import { applyCredential, applyPlatformCredential, deleteCredential, deletePlatformCredential } from './handlers/credential.ts';
 import { applyDomain, deleteDomain } from './handlers/domain.ts';
@@ -18,5 +19,5 @@ export const handlers = {
   'platform-credential.delete': deletePlatformCredential,
 } satisfies Handlers<'tenant'>;
 
-/** Who may exist, and who may ask. It follows networks and policies to know which environments are in use, and nodes, whose credentials go with them. */
-export const definition: ServiceDefinition<'tenant'> = { name: 'tenant', handlers, knows: ['network', 'policy', 'node'], onState };
+/** Who may exist, and who may ask. It follows networks, policies and groups to know which scopes are in use, and nodes, whose credentials go with them. */
+export const definition: ServiceDefinition<'tenant'> = { name: 'tenant', handlers, knows: ['network', 'policy', 'project-policy', 'domain-policy', ...groupKinds, 'node'], onState };

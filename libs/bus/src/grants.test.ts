@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { catalogue } from '@osier/contracts/catalogue';
+import { groupKinds, policyKinds } from '@osier/contracts/kinds';
 import { roles } from '@osier/contracts/roles';
 import { credentialGrant, type CredentialFacts, nodeGrant, nodeSubjects, serviceNames, servicePermission, servicesExports } from './grants.ts';
 
@@ -13,11 +14,11 @@ const isWithin = (subject: string, pattern: string): boolean => {
 
 describe('what a credential may', () => {
   it.each([
-    ['an admin of a domain makes all that is in it', {}, ['project', 'environment', 'credential', 'network', 'endpoint', 'policy']],
-    ['an editor of a domain makes networks, endpoints and policies', { role: 'editor' as const }, ['network', 'endpoint', 'policy']],
-    ['an admin of a project makes no project, and no credential', { project: 'shop' }, ['environment', 'network', 'endpoint', 'policy']],
+    ['an admin of a domain makes all that is in it', {}, ['project', 'environment', 'credential', 'network', 'endpoint', 'policy', 'project-policy', 'domain-policy', ...groupKinds]],
+    ['an editor of a domain makes networks, endpoints and policies of environments, and groups', { role: 'editor' as const }, ['network', 'endpoint', 'policy', ...groupKinds]],
+    ['an admin of a project makes no project, no credential, and no policy of the domain', { project: 'shop' }, ['environment', 'network', 'endpoint', 'policy', 'project-policy', ...groupKinds]],
     ['a viewer wishes nothing', { role: 'viewer' as const }, []],
-    ['an admin of the platform makes all', { domain: '_' }, ['domain', 'project', 'environment', 'node', 'credential', 'platform-credential', 'network', 'endpoint', 'policy']],
+    ['an admin of the platform makes all', { domain: '_' }, ['domain', 'project', 'environment', 'node', 'credential', 'platform-credential', 'network', 'endpoint', ...policyKinds, ...groupKinds]],
   ])('%s', (_, facts, nouns) => {
     expect(new Set(wishes(facts).map((subject) => subject.split('.')[5]))).toEqual(new Set(nouns));
   });

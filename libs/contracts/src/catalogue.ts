@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { kinds, type Level, type Service, type Spec, type WritableKind, writableKinds, writtenBy } from './kinds.ts';
+import { type GroupKind, kinds, type Level, type PolicyKind, type Service, type Spec, type WritableKind, writableKinds, writtenBy } from './kinds.ts';
 import { idSchema, ipv4Schema, nameSchema } from './names.ts';
 import type { Role } from './roles.ts';
 
@@ -42,7 +42,10 @@ export const leaseReleaseSchema = z.strictObject({ lease: idSchema });
 export type LeaseReleaseBody = z.infer<typeof leaseReleaseSchema>;
 
 const sampleId = '01997f5e-5b3c-7cc0-8000-000000000001';
-const names: Record<WritableKind, string> = { domain: 'acme', project: 'shop', environment: 'staging', credential: 'ci', 'platform-credential': 'node-1', node: 'node-1', network: 'main', endpoint: 'frontend', policy: 'database' };
+const names: Record<WritableKind, string> = {
+  domain: 'acme', project: 'shop', environment: 'staging', credential: 'ci', 'platform-credential': 'node-1', node: 'node-1', network: 'main', endpoint: 'frontend', policy: 'database',
+  'project-policy': 'production', 'domain-policy': 'own-stage', 'platform-policy': 'no-telnet', 'endpoint-group': 'front', 'address-group': 'offices', 'service-group': 'web',
+};
 
 const applyAndDelete = writableKinds.flatMap((noun): IntentDeclaration[] => {
   const { owner, level, title, example } = kinds[noun];
@@ -73,7 +76,7 @@ export type IntentsOf<S extends Service> = {
   tenant: `${'domain' | 'project' | 'environment' | 'credential' | 'platform-credential'}.${'apply' | 'delete'}`;
   ipam: 'lease.reserve' | 'lease.release';
   topology: `${'node' | 'network' | 'endpoint'}.${'apply' | 'delete'}`;
-  policy: `policy.${'apply' | 'delete'}`;
+  policy: `${PolicyKind | GroupKind}.${'apply' | 'delete'}`;
 }[S];
 
 export const intentName = (intent: { noun: string; verb: string }): IntentName => `${intent.noun}.${intent.verb}` as IntentName;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
 import { platformPrefix, type Role, roles, servicePrefix } from './roles.ts';
-import { cidrSchema, idSchema, ipv4Schema, macSchema, nameSchema, portSchema, protocolSchema, selectorSchema, tagsSchema, timeSchema, userKeySchema } from './names.ts';
+import { cidrSchema, idSchema, ipv4Schema, macSchema, nameSchema, portSchema, selectorSchema, tagsSchema, timeSchema, userKeySchema } from './names.ts';
+import { policyBase, policyDirections, portsSchema, rulesSchema, widePolicy } from './policy.ts';
 
 /**
  * What exists, declared once: each kind with its owner, its place, what a person wishes (`spec`) and what its owner adds
@@ -41,15 +42,6 @@ const credentialStatus = z.strictObject({
 });
 const sampleKeys = [{ publicKey: 'UA4A2BNLJEXSVN4LVR5QA5KRPGVCOSAFKF5LJGWBGB7E2YS6TCK2AN4A', expiresAt: '2027-01-31T12:00:00Z' }];
 const roleSchema = z.enum(roles);
-const portRule = z.strictObject({ protocol: protocolSchema, port: portSchema.optional() });
-const peer = z.strictObject({ endpoints: selectorSchema });
-const ruleBase = {
-  name: nameSchema.optional(),
-  action: z.enum(['Allow', 'Deny']).default('Allow'),
-  ports: z.array(portRule).min(1).max(limits.itemsPerRule).optional().meta({ description: 'Absent: every protocol and port' }),
-};
-const peers = z.array(peer).min(1).max(limits.itemsPerRule).optional().meta({ description: 'Absent: every endpoint of the environment' });
-
 export const kinds = {
   domain: kind({
     plural: 'domains', title: 'Domain', owner: 'tenant', level: 'platform', writable: true, writtenBy: 'admin',
@@ -121,7 +113,7 @@ export const kinds = {
           .refine((name) => !['.', '..', 'lo'].includes(name), 'must be the name of an interface that does not exist yet, such as eth0').default('eth0'),
       }),
       ports: z.array(z.strictObject({ name: nameSchema.optional(), protocol: z.enum(['TCP', 'UDP', 'SCTP']), port: portSchema }))
-        .max(limits.portsPerEndpoint).optional().meta({ description: 'Ports that its workload listens on; information only' }),
+        .max(limits.portsPerEndpoint).optional().meta({ description: 'Ports that its workload listens on; rules may name them' }),
     }),
     status: z.strictObject({ address: ipv4Schema, mac: macSchema, lease: idSchema }),
     example: { network: 'main', node: 'node-1', tags: { app: 'frontend' }, attachment: { containerId: 'frontend-7d9f' } },
@@ -130,12 +122,10 @@ export const kinds = {
     plural: 'policies', title: 'Security policy', owner: 'policy', level: 'environment', writable: true,
     spec: z.strictObject({
       description,
-      appliesTo: selectorSchema.meta({ description: 'The endpoints whose traffic these rules decide' }),
-      priority: z.int().min(0).max(65535).default(1000).meta({ description: 'Lower is evaluated first; at equal priority Deny comes before Allow' }),
-      isolates: z.array(z.enum(['ingress', 'egress'])).max(2).optional()
+      ...policyBase,
+      isolates: z.array(z.enum(policyDirections)).max(2).optional()
         .meta({ description: 'Directions in which whatever no rule of any policy matches is denied; default: those that have a rule list' }),
-      ingress: z.array(z.strictObject({ ...ruleBase, from: peers })).max(limits.rulesPerDirection).optional(),
-      egress: z.array(z.strictObject({ ...ruleBase, to: peers })).max(limits.rulesPerDirection).optional(),
+      ...rulesSchema,
     }),
     status: nothing,
     example: {
@@ -143,7 +133,47 @@ export const kinds = {
       ingress: [{ name: 'from-api', from: [{ endpoints: { matchTags: { app: 'api' } } }], ports: [{ protocol: 'TCP', port: 5432 }] }],
     },
   }),
+  'project-policy': kind({
+    plural: 'project-policies', title: 'Security policy of a project', owner: 'policy', level: 'project', writable: true, writtenBy: 'admin',
+    spec: z.strictObject({ description, ...widePolicy('environments') }), status: nothing,
+    example: { tier: 'Admin', scope: { environments: ['production'] }, appliesTo: { matchTags: { app: 'database' } }, ingress: [{ name: 'no-debugging', action: 'Deny', from: [{ endpoints: { matchTags: { app: 'debugger' } } }] }] },
+  }),
+  'domain-policy': kind({
+    plural: 'domain-policies', title: 'Security policy of a domain', owner: 'policy', level: 'domain', writable: true, writtenBy: 'admin',
+    spec: z.strictObject({ description, ...widePolicy('projects', 'environments') }), status: nothing,
+    example: { tier: 'Baseline', appliesTo: {}, ingress: [{ name: 'own-stage-only', action: 'Allow', from: [{ matchSame: ['stage'] }] }, { name: 'nobody-else', action: 'Deny' }] },
+  }),
+  'platform-policy': kind({
+    plural: 'platform-policies', title: 'Security policy of the platform', owner: 'policy', level: 'platform', writable: true, writtenBy: 'admin',
+    spec: z.strictObject({ description, ...widePolicy('domains', 'projects', 'environments') }), status: nothing,
+    example: { tier: 'Admin', appliesTo: {}, egress: [{ name: 'no-telnet', action: 'Deny', ports: [{ protocol: 'TCP', port: 23 }] }] },
+  }),
+  'endpoint-group': kind({
+    plural: 'endpoint-groups', title: 'Endpoint group', owner: 'policy', level: 'project', writable: true,
+    spec: z.strictObject({ description, endpoints: z.array(selectorSchema).min(1).max(limits.itemsPerRule).meta({ description: 'Whoever one of these selects, in the environment of the policy that names the group' }) }),
+    status: nothing, example: { endpoints: [{ matchTags: { tier: 'front' } }] },
+  }),
+  'address-group': kind({
+    plural: 'address-groups', title: 'Address group', owner: 'policy', level: 'project', writable: true,
+    spec: z.strictObject({
+      description,
+      cidrs: z.array(cidrSchema).min(1).max(limits.cidrsPerGroup).meta({ description: 'Whoever has an address in one of these prefixes' }),
+      except: z.array(cidrSchema).min(1).max(limits.cidrsPerGroup).optional().meta({ description: 'But not in one of these' }),
+    }),
+    status: nothing, example: { cidrs: ['10.0.0.0/24'], except: ['10.0.0.0/28'] },
+  }),
+  'service-group': kind({
+    plural: 'service-groups', title: 'Service group', owner: 'policy', level: 'project', writable: true,
+    spec: z.strictObject({ description, ports: portsSchema }), status: nothing, example: { ports: [{ protocol: 'TCP', port: 80 }, { protocol: 'TCP', port: 8000, endPort: 8099 }] },
+  }),
 } as const;
+
+/** From the narrowest scope to the widest. */
+export const policyKinds = ['policy', 'project-policy', 'domain-policy', 'platform-policy'] as const;
+export type PolicyKind = (typeof policyKinds)[number];
+/** Groups belong to a project: policies of the project and of its environments may name them. */
+export const groupKinds = ['endpoint-group', 'address-group', 'service-group'] as const;
+export type GroupKind = (typeof groupKinds)[number];
 
 export type Kind = keyof typeof kinds;
 export type Spec<K extends Kind> = z.output<(typeof kinds)[K]['spec']>;

@@ -18,6 +18,12 @@ export const limits = {
   rulesPerDirection: 256,
   /** Peers or ports named by one rule. More: refused, `too-many`. */
   itemsPerRule: 256,
+  /** Tags whose values one peer must have the same of. More: refused, `too-many`. */
+  sameTagsPerPeer: 16,
+  /** Prefixes of one address group, and as many exceptions. More: refused, `too-many`. */
+  cidrsPerGroup: 1000,
+  /** Domains, projects or environments that one policy names. More: refused, `too-many`. */
+  scopesPerPolicy: 256,
   /** Ports that an endpoint may declare. More: refused, `too-many`. */
   portsPerEndpoint: 64,
   /** Credentials of one domain: each may have as many connections as it likes, and a server only so many in all. More: refused, `too-many`. */

@@ -39,7 +39,8 @@ export const cidrSchema = z
 
 export const macSchema = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'must be a MAC address such as 02:00:00:00:00:01');
 
-const tagKey = z
+/** Key of a tag, as a label key of Kubernetes. */
+export const tagKeySchema = z
   .string()
   .min(1)
   .max(limits.tagKeyLength)
@@ -50,19 +51,19 @@ const tagValue = z
   .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/, 'must be letters, digits, "-", "_" and "."');
 
 export const tagsSchema = z
-  .record(tagKey, tagValue)
+  .record(tagKeySchema, tagValue)
   .refine((tags) => Object.keys(tags).length <= limits.tagsPerEndpoint, `must have at most ${limits.tagsPerEndpoint} tags`)
   .meta({ description: 'Tags, key to value', examples: [{ app: 'frontend' }] });
 export type Tags = z.infer<typeof tagsSchema>;
 
 /** Selects endpoints by their tags; the empty selector selects all of the environment. */
 export const selectorSchema = z.strictObject({
-  matchTags: z.record(tagKey, tagValue).optional(),
+  matchTags: z.record(tagKeySchema, tagValue).optional(),
   matchExpressions: z
     .array(
       z.discriminatedUnion('operator', [
-        z.strictObject({ key: tagKey, operator: z.enum(['In', 'NotIn']), values: z.array(tagValue).min(1).max(limits.itemsPerRule) }),
-        z.strictObject({ key: tagKey, operator: z.enum(['Exists', 'DoesNotExist']) }),
+        z.strictObject({ key: tagKeySchema, operator: z.enum(['In', 'NotIn']), values: z.array(tagValue).min(1).max(limits.itemsPerRule) }),
+        z.strictObject({ key: tagKeySchema, operator: z.enum(['Exists', 'DoesNotExist']) }),
       ]),
     )
     .max(limits.itemsPerRule)

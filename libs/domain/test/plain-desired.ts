@@ -1,7 +1,11 @@
 import { type Document, pathOf } from '@osier/contracts/document';
 import { compileEnvironment } from '../src/policy/environment.ts';
 import type { Program } from '../src/policy/compile.ts';
-import { type Digest, policyOf } from '../src/policy/model.ts';
+import type { Digest } from '../src/policy/model.ts';
+import { memberOf } from '../src/reconcile/member.ts';
+import { createPolicies } from '../src/reconcile/policies.ts';
+import { type AnyDocument } from '@osier/contracts/document';
+import { groupKinds, policyKinds } from '@osier/contracts/kinds';
 import { type LocalEndpoint, type NodeProgram, type Pending, type Place, placeKey } from '../src/reconcile/program.ts';
 import type { View } from '../src/reconcile/view.ts';
 
@@ -26,13 +30,15 @@ export function plainDesired(view: View, node: string, digest: Digest): NodeProg
   const places = new Map<string, Place>();
   const locals: LocalEndpoint[] = [];
   const programs = new Map<string, Program>();
+  const known = createPolicies();
+  for (const kind of [...groupKinds, ...policyKinds]) for (const document of view.list(kind)) known.tell(document as AnyDocument);
+  const environments = [...new Set(usedNetworks.map(environmentOf))];
   for (const environment of new Set(usedNetworks.map(environmentOf))) {
     const within = endpoints.filter((e) => environmentOf(e) === environment && used.has(e.parent) && networks.has(e.parent));
-    const policies = view.list('policy').filter((p) => environmentOf(p) === environment).map(policyOf);
-    const tagsOf = (e: Endpoint) => e.spec.tags;
-    const compiled = compileEnvironment(environment, policies, within.filter((e) => e.spec.node === node).map(tagsOf), within.map(tagsOf), digest);
+    const policies = known.within(environment);
+    const compiled = compileEnvironment(environment, policies, within.filter((e) => e.spec.node === node).map(memberOf), within.map(memberOf), digest);
     for (const e of within) {
-      const place = placeOf(e, networks.get(e.parent) as Network, node, nodes, compiled.identityOf(e.spec.tags).digest, pending);
+      const place = placeOf(e, networks.get(e.parent) as Network, node, nodes, compiled.identityOf(memberOf(e)).digest, pending);
       if (place === undefined) continue;
       const taken = places.get(placeKey(place));
       if (taken) {
@@ -41,12 +47,13 @@ export function plainDesired(view: View, node: string, digest: Digest): NodeProg
       }
       places.set(placeKey(place), place);
       if (place.tunnel !== undefined) continue;
-      const program = compiled.programOf(e.spec.tags);
-      programs.set(program.digest, program);
-      locals.push({ ...place, version: e.version, containerId: e.spec.attachment.containerId, interface: e.spec.attachment.interface, program: program.digest, shadow: undefined });
+      const program = compiled.programOf(memberOf(e));
+      const shadow = compiled.shadowOf(memberOf(e));
+      for (const one of [program, shadow]) if (one) programs.set(one.digest, one);
+      locals.push({ ...place, version: e.version, containerId: e.spec.attachment.containerId, interface: e.spec.attachment.interface, program: program.digest, shadow: shadow?.digest });
     }
   }
-  return { tunnelEndpoint: nodes.get(node), endpoints: locals, places, programs, pending };
+  return { tunnelEndpoint: nodes.get(node), endpoints: locals, places, programs, pending: [...pending, ...known.pending(environments)] };
 }
 
 const environmentOf = (d: { domain: string; project: string; environment: string }): string => `${d.domain}/${d.project}/${d.environment}`;

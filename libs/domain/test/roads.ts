@@ -1,6 +1,8 @@
 import type { AnyDocument, Scope } from '@osier/contracts/document';
 import { document, endpoint, id, network, node, production, staging } from './documents.ts';
-import { keys, random, randomWorld, values } from './policies.ts';
+import { groupKinds, policyKinds } from '@osier/contracts/kinds';
+import { groupOf, keys, random, randomPolicy, values } from './policies.ts';
+import { randomOf } from './reach/random.ts';
 
 /** Random roads of documents through a small world, in which most documents meet what others have just changed. */
 export const here = 'node-1';
@@ -21,9 +23,15 @@ export function any(next: (below: number) => number): AnyDocument {
       return of(network(`net-${n}`, ['10.0.0.0/24'], { id: id(20 + n), ...(environments[n % 2] as Scope), status: { routingDomain: id(920), vni: 7 + (n % 2), number: n + 1 + 10 * next(2) } }));
     }
     case 2: {
-      const n = next(4);
-      const drawn = randomWorld(next(1 << 30)).policies[0];
-      return of(document('policy', `p${n}`, drawn?.spec ?? { appliesTo: {}, priority: 1 }, {}, { id: id(40 + n), ...(environments[n % 2] as Scope) }));
+      const n = next(7);
+      const r = randomOf(next(1 << 30));
+      if (n === 0) {
+        const [kind, name] = [groupKinds[next(3)] as (typeof groupKinds)[number], `g${1 + next(2)}`];
+        return of(document(kind, name, groupOf(r, kind, name).spec, {}, { id: id(50 + 3 * groupKinds.indexOf(kind) + Number(name.slice(1))), domain: 'acme', project: 'shop' }) as AnyDocument);
+      }
+      const kind = policyKinds[n > 3 ? n - 3 : 0] as (typeof policyKinds)[number];
+      const { domain, project, environment: narrow, spec } = randomPolicy(r, kind, `p${n}`);
+      return of(document(kind, `p${n}`, spec, {}, { id: id(40 + n), ...(kind === 'policy' ? environments[n % 2] as Scope : { domain, project, environment: narrow }) }) as AnyDocument);
     }
     default: {
       const n = next(8);

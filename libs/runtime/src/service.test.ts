@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { intentName, intentsOf } from '@osier/contracts/catalogue';
 import { accept, type Decision, refuse } from '@osier/domain/decision';
 import type { HandlerContext, Handlers, ServiceDefinition } from '@osier/domain/service';
 import type { Intent } from '@osier/domain/decision';
@@ -16,10 +17,12 @@ const tenant = (decide: Decide): ServiceDefinition<'tenant'> => ({
   name: 'tenant', knows: [],
   handlers: { 'domain.apply': decide, 'domain.delete': never, 'project.apply': never, 'project.delete': never, 'environment.apply': never, 'environment.delete': never, 'credential.apply': never, 'credential.delete': never, 'platform-credential.apply': never, 'platform-credential.delete': never } satisfies Handlers<'tenant'>,
 });
+const others = Object.fromEntries(intentsOf('policy').map((intent) => [intentName(intent), never])) as unknown as Handlers<'policy'>;
 /** Allows policies in domains that exist. */
 const policy: ServiceDefinition<'policy'> = {
   name: 'policy', knows: ['domain'],
   handlers: {
+    ...others,
     'policy.delete': never,
     'policy.apply': async (intent, context) => {
       const exists = async () => (await context.known.list('domain', { domain: intent.scope.domain })).length > 0;

@@ -1,3 +1,4 @@
+import { groupKinds } from '@osier/contracts/kinds';
 import { scopeWithin } from '@osier/contracts/document';
 import { applied, deleted } from '@osier/domain/entity';
 import type { Handler } from '@osier/domain/service';
@@ -10,8 +11,11 @@ export const applyProject: Handler<'project.apply'> = async ({ scope, body }, { 
   return applied('project', scope, body, current, () => ({ id: newId(), status: {} }));
 };
 
-export const deleteProject: Handler<'project.delete'> = async ({ scope, body }, { own }) => {
-  const current = await own.byName('project', scopeWithin('project', scope, body.name), body.name);
+export const deleteProject: Handler<'project.delete'> = async ({ scope, body }, { own, known, catchUp }) => {
+  const within = scopeWithin('project', scope, body.name);
+  const current = await own.byName('project', within, body.name);
+  if (current) await catchUp();
+  const contents = await Promise.all((['project-policy', ...groupKinds] as const).map((kind) => known.list(kind, within)));
   const credentials = (await own.list('credential', { domain: scope.domain })).filter((c) => c.spec.project === body.name);
-  return deleted(body, current, [...(await own.list('environment', { domain: scope.domain, project: body.name })), ...credentials]);
+  return deleted(body, current, [...(await own.list('environment', { domain: scope.domain, project: body.name })), ...contents.flat(), ...credentials]);
 };

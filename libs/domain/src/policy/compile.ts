@@ -1,12 +1,13 @@
 import type { Identity } from './identity.ts';
-import { type Action, type Digest, type Direction, type Policy, type RuleInfo, ruleKey } from './model.ts';
+import type { Instance } from './instance.ts';
+import { type Action, type Digest, type Direction, type RuleInfo, ruleKey } from './model.ts';
 import { byText, type OrderedRule, orderedRules } from './order.ts';
-import { canonical } from './selector.ts';
+import { around, depthOf, everything, type Region, regionKey } from './region.ts';
 
 /**
  * The compiler: from the policies that select an endpoint to the entries that the kernel looks up, in terms of meanings, not numbers.
  *
- *   rules in order ──► per peer (one identity, or any): fold into regions ──► entries
+ *   rules in order ──► per peer (one identity, or any): what decides each region ──► entries
  *
  * The kernel looks twice, for the exact peer and for any peer, takes the longest prefix of each, and of the two the higher precedence.
  * Precedence counts down along the order, so that the higher of the two is the rule that comes first.
@@ -20,8 +21,6 @@ export interface Entry {
   readonly precedence: number;
   readonly rule: string;
 }
-/** What of (protocol, port) an entry covers: everything, one protocol, or one port of one protocol. */
-export interface Region { readonly protocol: number | undefined; readonly port: number | undefined }
 
 export interface Program {
   readonly digest: string;
@@ -34,7 +33,7 @@ export interface Program {
 const directions: readonly Direction[] = ['egress', 'ingress'];
 
 /** The program of the endpoints that exactly these policies select. `identities`: the classes of all endpoints that could be a peer. */
-export function compileProgram(environment: string, selected: readonly Policy[], identities: readonly Identity[], digest: Digest): Program {
+export function compileProgram(environment: string, selected: readonly Instance[], identities: readonly Identity[], digest: Digest): Program {
   const entries: Entry[] = [];
   const rules = new Map<string, RuleInfo>();
   for (const direction of directions) {
@@ -47,46 +46,73 @@ export function compileProgram(environment: string, selected: readonly Policy[],
 }
 
 type Compiled = { entry: Entry; info: RuleInfo };
+interface Ranked { readonly rule: OrderedRule; readonly precedence: number }
 
 function compileDirection(rules: readonly OrderedRule[], direction: Direction, identities: readonly Identity[]): Compiled[] {
-  const ranked = rules.map((rule, i) => {
-    const texts = rule.peers?.map(canonical);
-    // A peer that may be anyone makes the whole rule one for any peer.
-    return { rule, precedence: rules.length - i, peers: texts?.includes('') ? undefined : texts };
-  });
-  const out = fold(ranked.filter((r) => r.peers === undefined), direction, undefined);
-  const specific = ranked.filter((r) => r.peers !== undefined);
-  if (specific.length === 0) return out;
+  const places = new Set(rules.map((one) => one.rule ?? one));
+  const precedences = new Map([...places].map((one, i) => [one, places.size - i]));
+  const ranked = rules.map((rule): Ranked => ({ rule, precedence: precedences.get(rule.rule ?? rule) ?? 0 }));
+  const forAnyone = ranked.filter(({ rule }) => rule.peers === undefined);
+  const out = entriesFor(forAnyone, direction, undefined);
+  const byPeer = new Map<string, Ranked[]>();
+  for (const one of ranked) for (const text of one.rule.peers ?? []) {
+    const those = byPeer.get(text);
+    if (those) those.push(one);
+    else byPeer.set(text, [one]);
+  }
+  if (byPeer.size === 0) return out;
+  const leaves = forAnyone.some(isPass);
   for (const identity of [...identities].sort((a, b) => byText(a.digest, b.digest))) {
-    const has = new Set(identity.selectors);
-    out.push(...fold(specific.filter((r) => r.peers?.some((text) => has.has(text))), direction, identity.digest));
+    const own = [...new Set(identity.matchers.flatMap((text) => byPeer.get(text) ?? []))];
+    if (own.length === 0) continue;
+    // A Pass takes rules out of the order that come between it and the end of its tier, so what is decided for this peer and for any cannot be told apart any
+    // more by which comes first: then the entries of this peer are the whole answer, and come before all of anyone's.
+    const whole = leaves || own.some(isPass);
+    const mine = whole ? [...own, ...forAnyone].map(({ rule, precedence }) => ({ rule, precedence: precedence + places.size })) : own;
+    out.push(...entriesFor(mine, direction, identity.digest));
   }
   return out;
 }
+const isPass = ({ rule }: Ranked): boolean => rule.action === 'Pass';
 
 /**
- * First match by longest prefix: a region is taken by the first rule that names it, and not at all where an earlier rule has taken
- * a region around it. So of the regions around a packet the innermost always belongs to the earliest rule.
+ * First match by longest prefix. Regions lie within each other or apart, so which rules cover a packet is said by the innermost region that any rule names
+ * around it: for each such region the rule that decides is worked out, and where it is the one of the region around, no entry is needed.
  */
-function fold(rules: readonly { rule: OrderedRule; precedence: number }[], direction: Direction, peer: string | undefined): Compiled[] {
-  const taken = new Map<string, Compiled>();
-  for (const { rule, precedence } of rules) {
-    for (const region of rule.ports ?? [{ protocol: undefined, port: undefined }]) {
-      if (around(region).some((r) => taken.has(regionKey(r)))) continue;
-      const { action } = rule.info;
-      taken.set(regionKey(region), { entry: { direction, peer, region, action, precedence, rule: ruleKey(rule.info) }, info: rule.info });
-    }
+function entriesFor(rules: readonly Ranked[], direction: Direction, peer: string | undefined): Compiled[] {
+  const naming = new Map<string, { readonly region: Region; readonly rules: Ranked[] }>();
+  for (const one of rules) for (const region of one.rule.regions ?? [everything]) {
+    const key = regionKey(region);
+    const known = naming.get(key);
+    if (known === undefined) naming.set(key, { region, rules: [one] });
+    else known.rules.push(one);
   }
-  return [...taken].sort(([a], [b]) => byText(a, b)).map(([, compiled]) => compiled);
+  const depths = [...new Set([...naming.values()].map(({ region }) => depthOf(region)))].sort((a, b) => a - b);
+  const decided = new Map<string, RuleInfo | undefined>();
+  const found: { key: string; compiled: Compiled }[] = [];
+  for (const depth of depths) for (const [key, { region }] of naming) {
+    if (depthOf(region) !== depth) continue;
+    const wider = around(region, depths).map(regionKey);
+    const first = firstOf(wider.flatMap((one) => naming.get(one)?.rules ?? []));
+    const info = first?.rule.info;
+    decided.set(key, info);
+    const outside = wider.slice(0, -1).findLast((one) => decided.has(one));
+    if (first === undefined || info === undefined || (outside !== undefined && decided.get(outside) === info)) continue;
+    found.push({ key, compiled: { entry: { direction, peer, region, action: info.action, precedence: first.precedence, rule: ruleKey(info) }, info } });
+  }
+  return found.sort((a, b) => byText(a.key, b.key)).map(({ compiled }) => compiled);
 }
 
-function around(region: Region): Region[] {
-  const all = { protocol: undefined, port: undefined };
-  if (region.protocol === undefined) return [all];
-  if (region.port === undefined) return [all, region];
-  return [all, { protocol: region.protocol, port: undefined }, region];
+/** The rule that decides, of those that match: the first, unless a Pass before it leaves its tier. */
+function firstOf(rules: readonly Ranked[]): Ranked | undefined {
+  let left: number | undefined;
+  for (const one of [...rules].sort((a, b) => b.precedence - a.precedence)) {
+    if (one.rule.tier === left) continue;
+    if (!isPass(one)) return one;
+    left = one.rule.tier;
+  }
+  return undefined;
 }
-const regionKey = (r: Region): string => `${r.protocol ?? '*'}:${r.port ?? '*'}`;
 
 /** The text whose digest names a program; worked out again from what is read back of the kernel. */
 export function programMeaning(environment: string, entries: readonly Entry[]): string {

@@ -1,30 +1,18 @@
-import type { Document } from '@osier/contracts/document';
-import { pathOf } from '@osier/contracts/document';
-import type { Spec } from '@osier/contracts/kinds';
 import type { Protocol, Tags } from '@osier/contracts/names';
+import type { Direction, Party as ModelParty, Policy as ModelPolicy, Tier } from '../rules/model.ts';
 
 /** The words of the policy compiler. Everything here is about one environment; environments never see each other. */
-export type Direction = 'ingress' | 'egress';
+export type { Direction } from '../rules/model.ts';
+/** What an entry of the kernel says. */
 export type Action = 'Allow' | 'Deny';
 
-export interface Policy {
-  readonly id: string;
-  /** `acme/shop/staging/database` */
-  readonly path: string;
-  readonly spec: Spec<'policy'>;
-}
+/** A policy of the model that can be named in a kernel's tables. */
+export interface Policy extends ModelPolicy { readonly id: string }
 
-/** An endpoint as rules see it. */
-export interface Party {
-  readonly path: string;
-  /** Id of its network. */
-  readonly network: string;
-  /** `acme/shop/staging` */
-  readonly environment: string;
-  readonly tags: Tags;
-}
+/** Who has a program, and who is a peer, as far as rules look. */
+export interface Member extends Pick<ModelParty, 'name' | 'scope' | 'tags' | 'addresses' | 'ports'> { readonly scopeTags: Tags }
 
-/** A rule by its place in its policy; the two defaults are rules as well, so that every verdict has one to name. */
+/** A rule by its place in its policy; the defaults are rules as well, so that every verdict has one to name. */
 export interface RuleRef {
   /** Empty for the default of endpoints that nothing isolates. */
   readonly policyId: string;
@@ -37,6 +25,7 @@ export interface RuleInfo extends RuleRef {
   readonly policyPath: string;
   readonly name: string;
   readonly priority: number;
+  readonly tier: Tier | 'Default';
 }
 export const defaultIndex = 0xffff;
 export const ruleKey = (r: RuleRef): string => `${r.policyId}/${r.direction}/${r.index}/${r.action}`;
@@ -46,9 +35,3 @@ export const protocolNumbers = { ICMP: 1, TCP: 6, UDP: 17, SCTP: 132 } as const 
 
 /** Injected, since pure code has no crypto: SHA-256 of a text, as 64 hex digits. */
 export type Digest = (text: string) => string;
-
-export const policyOf = (document: Document<'policy'>): Policy => ({ id: document.id, path: pathOf(document), spec: document.spec });
-
-/** Directions in which whatever no rule matches is denied. */
-export const isolates = (spec: Spec<'policy'>, direction: Direction): boolean =>
-  spec.isolates === undefined ? spec[direction] !== undefined : spec.isolates.includes(direction);

@@ -1,61 +1,31 @@
-import type { Selector, Tags } from '@osier/contracts/names';
-import { type Direction, defaultIndex, isolates, type Policy, protocolNumbers, type RuleInfo } from './model.ts';
-import { matches } from './selector.ts';
+import { type Direction, denyFirst, tiers } from '../rules/model.ts';
+import { type Instance, type SubjectRule } from './instance.ts';
+import { defaultIndex, type RuleInfo } from './model.ts';
 
-/** One rule of one direction in its place of evaluation. */
-export interface OrderedRule {
-  readonly info: RuleInfo;
-  /** Undefined: any endpoint of the environment. */
-  readonly peers: readonly Selector[] | undefined;
-  /** Undefined: every protocol and port. */
-  readonly ports: readonly { readonly protocol: number; readonly port: number | undefined }[] | undefined;
-}
+/** One rule in its place of evaluation. */
+export interface OrderedRule extends SubjectRule { readonly tier: number }
 
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-export const selecting = (policies: readonly Policy[], tags: Tags): Policy[] =>
-  policies.filter((p) => matches(p.spec.appliesTo, tags)).sort((a, b) => byText(a.path, b.path));
+const inOrder = ({ policy: a }: Instance, { policy: b }: Instance): number => a.priority - b.priority || byText(a.name, b.name) || byText(a.kind, b.kind);
+/** In a tier that says Deny first, Pass is last: whatever the tier decides itself comes before what it leaves to others. */
+const ranks = { Deny: 0, Allow: 1, Pass: 2 } as const;
 
 /**
- * The rules that decide one direction for the endpoint that these policies select, first match first, the default last:
- * lower priority first, at equal priority Deny before Allow, then by path and position.
+ * The rules that decide one direction for the endpoint that these policies select, first match first: tier by tier, in a tier by priority. A tier that isolates
+ * ends in a denial, and the last is the default.
  */
-export function orderedRules(selected: readonly Policy[], direction: Direction): OrderedRule[] {
-  const rules = selected.flatMap((policy) => rulesOf(policy, direction));
-  rules.sort((a, b) => a.info.priority - b.info.priority || rank(a) - rank(b) || byText(a.info.policyPath, b.info.policyPath) || a.info.index - b.info.index);
-  return [...rules, defaultRule(selected, direction)];
+export function orderedRules(selected: readonly Instance[], direction: Direction): OrderedRule[] {
+  const all: OrderedRule[] = [];
+  for (const [tier, name] of tiers.entries()) {
+    const mine = selected.filter(({ policy }) => policy.tier === name).sort(inOrder);
+    if (mine.length === 0) continue;
+    const rules = mine.flatMap((instance) => instance[direction].map((rule) => ({ ...rule, tier, priority: instance.policy.priority })));
+    if (denyFirst.has(name)) rules.sort((a, b) => a.priority - b.priority || ranks[a.action] - ranks[b.action]);
+    all.push(...rules.map(({ priority: _, ...rule }) => rule));
+    const isolating = mine.map(({ policy }) => policy).filter((policy) => policy.isolates.includes(direction)).sort((a, b) => byText(a.name, b.name))[0];
+    if (isolating !== undefined) all.push(byDefault({ policyId: isolating.id, policyPath: isolating.name, action: 'Deny', name: 'default-deny', tier: name, direction }, tier));
+  }
+  return [...all, byDefault({ policyId: '', policyPath: 'default', action: 'Allow', name: 'default-allow', tier: 'Default', direction }, tiers.length)];
 }
-const rank = (r: OrderedRule): number => (r.info.action === 'Deny' ? 0 : 1);
-
-/** A policy is never written to, and is part of many programs. */
-const rulesOfPolicies = { ingress: new WeakMap<Policy, readonly OrderedRule[]>(), egress: new WeakMap<Policy, readonly OrderedRule[]>() };
-function rulesOf(policy: Policy, direction: Direction): readonly OrderedRule[] {
-  const known = rulesOfPolicies[direction].get(policy);
-  if (known) return known;
-  const rules = readRules(policy, direction);
-  rulesOfPolicies[direction].set(policy, rules);
-  return rules;
-}
-function readRules(policy: Policy, direction: Direction): OrderedRule[] {
-  const list = direction === 'ingress'
-    ? (policy.spec.ingress ?? []).map((r) => ({ ...r, peers: r.from }))
-    : (policy.spec.egress ?? []).map((r) => ({ ...r, peers: r.to }));
-  return list.map((rule, index) => ({
-    info: {
-      policyId: policy.id, policyPath: policy.path, index, direction, action: rule.action,
-      name: rule.name ?? `${direction}[${index}]`, priority: policy.spec.priority,
-    },
-    peers: rule.peers?.map((p) => p.endpoints),
-    ports: rule.ports?.map((p) => ({ protocol: protocolNumbers[p.protocol], port: p.port })),
-  }));
-}
-
-/** Denied where any selecting policy isolates the direction, in the name of the first such policy by path; else allowed. */
-function defaultRule(selected: readonly Policy[], direction: Direction): OrderedRule {
-  const isolating = [...selected].sort((a, b) => byText(a.path, b.path)).find((p) => isolates(p.spec, direction));
-  const base = { index: defaultIndex, direction, priority: 0xffff_ffff };
-  const info: RuleInfo = isolating
-    ? { ...base, policyId: isolating.id, policyPath: isolating.path, action: 'Deny', name: 'default-deny' }
-    : { ...base, policyId: '', policyPath: 'default', action: 'Allow', name: 'default-allow' };
-  return { info, peers: undefined, ports: undefined };
-}
+const byDefault = (info: Omit<RuleInfo, 'index' | 'priority'>, tier: number): OrderedRule =>
+  ({ info: { ...info, index: defaultIndex, priority: 0xffff_ffff }, action: info.action, rule: undefined, peers: undefined, regions: undefined, tier });

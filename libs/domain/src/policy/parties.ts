@@ -1,17 +1,15 @@
-import type { Selector, Tags } from '@osier/contracts/names';
-import { matches } from './selector.ts';
+import { tagOf } from '../rules/selector.ts';
+import type { TagSelector } from '../rules/model.ts';
+import { type Matcher, meets } from './matcher.ts';
+import type { Member } from './model.ts';
 
 /**
- * Which of many things with tags a selector selects, without asking each: whatever has one of the values that the narrowest condition names is asked. A key
+ * Which of many members a matcher means, without asking each: whoever has one of the values that the narrowest condition names is asked. A key
  * is indexed when a selector first names a value of it, so that tags which no rule reads cost nothing.
  */
-export class Parties<P extends { readonly tags: Tags }> {
+export class Parties<P extends { readonly member: Member }> {
   readonly #all = new Set<P>();
   readonly #byKey = new Map<string, Map<string, Set<P>>>();
-
-  get size(): number {
-    return this.#all.size;
-  }
 
   add(party: P): void {
     this.#all.add(party);
@@ -21,7 +19,7 @@ export class Parties<P extends { readonly tags: Tags }> {
   delete(party: P): void {
     this.#all.delete(party);
     for (const [key, byValue] of this.#byKey) {
-      const value = Object.hasOwn(party.tags, key) ? party.tags[key] : undefined;
+      const value = tagOf(party.member.tags, key);
       if (value === undefined) continue;
       const those = byValue.get(value);
       those?.delete(party);
@@ -29,17 +27,17 @@ export class Parties<P extends { readonly tags: Tags }> {
     }
   }
 
-  *selectedBy(selector: Selector): Generator<P> {
-    for (const some of this.#narrowest(selector)) for (const party of some) if (matches(selector, party.tags)) yield party;
+  *metBy(matcher: Matcher): Generator<P> {
+    const tags = matcher.who.type === 'parties' ? matcher.who.tags : [];
+    for (const some of this.#narrowest(tags)) for (const party of some) if (meets(matcher, party.member)) yield party;
   }
 
-  #narrowest(selector: Selector): Iterable<P>[] {
-    const conditions: [string, readonly string[]][] = Object.entries(selector.matchTags ?? {}).map(([key, value]) => [key, [value]]);
-    for (const e of selector.matchExpressions ?? []) if (e.operator === 'In') conditions.push([e.key, [...new Set(e.values)]]);
+  #narrowest(selector: TagSelector): Iterable<P>[] {
     let best: { size: number; sets: Set<P>[] } = { size: this.#all.size, sets: [this.#all] };
-    for (const [key, values] of conditions) {
-      const byValue = this.#indexOf(key);
-      const sets = values.flatMap((value) => byValue.get(value) ?? []);
+    for (const condition of selector) {
+      if (condition.operator !== 'In') continue;
+      const byValue = this.#indexOf(condition.key);
+      const sets = [...new Set(condition.values)].flatMap((value) => byValue.get(value) ?? []);
       const size = sets.reduce((sum, set) => sum + set.size, 0);
       if (size < best.size) best = { size, sets };
     }
@@ -56,8 +54,8 @@ export class Parties<P extends { readonly tags: Tags }> {
   }
 }
 
-function enter<P extends { readonly tags: Tags }>(byValue: Map<string, Set<P>>, key: string, party: P): void {
-  const value = Object.hasOwn(party.tags, key) ? party.tags[key] : undefined;
+function enter<P extends { readonly member: Member }>(byValue: Map<string, Set<P>>, key: string, party: P): void {
+  const value = tagOf(party.member.tags, key);
   if (value === undefined) return;
   const those = byValue.get(value);
   if (those) those.add(party);

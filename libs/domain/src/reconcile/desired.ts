@@ -1,8 +1,12 @@
 import { type AnyDocument, type Document, pathOf } from '@osier/contracts/document';
+import { groupKinds, policyKinds } from '@osier/contracts/kinds';
 import { type Compiler, createCompiler } from '../policy/incremental.ts';
 import type { Program } from '../policy/compile.ts';
-import { type Digest, policyOf } from '../policy/model.ts';
+import type { Digest } from '../policy/model.ts';
+import { environmentPath as environmentOf } from '../rules/osier.ts';
+import { memberOf } from './member.ts';
 import { createPlaces } from './places.ts';
+import { createPolicies } from './policies.ts';
 import type { Changed, NodeProgram, Pending, Place } from './program.ts';
 import type { View } from './view.ts';
 
@@ -32,8 +36,7 @@ export function createDesired(node: string, digest: Digest): Desired {
   const endpoints = new Map<string, Endpoint>();
   const inNetwork = new Map<string, Set<string>>();
   const onNode = new Map<string, Set<string>>();
-  /** By environment. */
-  const policies = new Map<string, Map<string, Document<'policy'>>>();
+  const policies = createPolicies();
   const environments = new Map<string, Environment>();
   /** Endpoints with what they are in an environment's compiler. */
   const within = new Map<string, string>();
@@ -58,14 +61,7 @@ export function createDesired(node: string, digest: Digest): Desired {
       toUse.add(document.id);
       all(inNetwork.get(document.id));
     },
-    policy: (document) => {
-      const environment = environmentOf(document);
-      const those = entered(policies, environment, () => new Map<string, Document<'policy'>>());
-      keep(those, document as Document<'policy'>);
-      const compiler = environments.get(environment)?.compiler;
-      if (document.phase === 'active') compiler?.putPolicy(policyOf(document as Document<'policy'>));
-      else compiler?.deletePolicy(document.id);
-    },
+    ...Object.fromEntries([...policyKinds, ...groupKinds].map((kind) => [kind, policies.tell])),
     endpoint: (document) => {
       const told = document as Endpoint;
       for (const [index, key] of [[inNetwork, (e: Endpoint) => e.parent], [onNode, (e: Endpoint) => e.spec.node]] as const) {
@@ -124,7 +120,7 @@ export function createDesired(node: string, digest: Digest): Desired {
     if (before !== undefined && before !== environment) environments.get(before)?.compiler.deleteParty(id);
     if (e && environment !== undefined) {
       within.set(id, environment);
-      environments.get(environment)?.compiler.putParty(id, e.spec.tags, isHere(e));
+      environments.get(environment)?.compiler.putParty(id, memberOf(e), isHere(e));
     } else within.delete(id);
   }
   function place(id: string): void {
@@ -140,7 +136,7 @@ export function createDesired(node: string, digest: Digest): Desired {
     }
     const found = placeOf(e, networks.get(e.parent) as Network, tunnel, compiler.identityOf(id).digest);
     const { containerId, interface: name } = e.spec.attachment;
-    places.put(id, isHere(e) ? { place: found, local: { ...found, version: e.version, containerId, interface: name, program: compiler.programOf(id).digest, shadow: undefined } } : { place: found });
+    places.put(id, isHere(e) ? { place: found, local: { ...found, version: e.version, containerId, interface: name, program: compiler.programOf(id).digest, shadow: compiler.shadowOf(id)?.digest } } : { place: found });
   }
 
   return {
@@ -150,7 +146,12 @@ export function createDesired(node: string, digest: Digest): Desired {
       for (const id of toUse) use(id);
       toUse.clear();
       for (const id of toPlace) enter(id);
-      for (const name of fresh) for (const policy of policies.get(name)?.values() ?? []) environments.get(name)?.compiler.putPolicy(policyOf(policy));
+      for (const name of fresh) for (const policy of policies.within(name)) environments.get(name)?.compiler.putPolicy(policy);
+      for (const { id, within } of policies.changed()) for (const [name, { compiler }] of environments) {
+        const policy = fresh.has(name) ? undefined : within(name);
+        if (policy) compiler.putPolicy(policy);
+        else if (!fresh.has(name)) compiler.deletePolicy(id);
+      }
       fresh.clear();
       for (const { compiler } of environments.values()) all(compiler.settle());
       for (const id of toPlace) place(id);
@@ -165,14 +166,15 @@ export function createDesired(node: string, digest: Digest): Desired {
       const changedPrograms = new Set(changed.programs);
       for (const digestOf of changedPrograms) programs.delete(digestOf);
       for (const e of places.locals()) {
-        const program = environments.get(e.environment)?.compiler.programOf(e.id);
-        if (program === undefined || programs.get(program.digest) === program) continue;
-        if (!programs.has(program.digest) || changed.endpoints.has(e.id)) {
+        const compiler = environments.get(e.environment)?.compiler;
+        for (const program of [compiler?.programOf(e.id), compiler?.shadowOf(e.id)]) {
+          if (program === undefined || programs.get(program.digest) === program) continue;
+          if (programs.has(program.digest) && !changed.endpoints.has(e.id)) continue;
           programs.set(program.digest, program);
           changedPrograms.add(program.digest);
         }
       }
-      const told = [...pending.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const told = [...pending.values(), ...policies.pending([...environments.keys()])].sort((a, b) => (a.id < b.id ? -1 : 1));
       return { program: { tunnelEndpoint: tunnels.get(node), endpoints: places.locals(), places: places.all, programs, pending: told }, changed: { places: changed.places, endpoints: changed.endpoints, programs: changedPrograms, left: changed.left } };
     },
   };
@@ -185,7 +187,7 @@ export function desired(view: View, node: string, digest: Digest): NodeProgram {
 /** Told of everything that the view holds so far. */
 export function desiredOf(view: View, node: string, digest: Digest): Desired {
   const made = createDesired(node, digest);
-  for (const kind of ['node', 'network', 'endpoint', 'policy'] as const) for (const document of view.list(kind)) made.tell(document as AnyDocument);
+  for (const kind of ['node', 'network', 'endpoint', ...groupKinds, ...policyKinds] as const) for (const document of view.list(kind)) made.tell(document as AnyDocument);
   return made;
 }
 
@@ -200,7 +202,6 @@ function entered<V>(map: Map<string, V>, key: string, make: () => V): V {
   return found;
 }
 
-const environmentOf = (d: { domain: string; project: string; environment: string }): string => `${d.domain}/${d.project}/${d.environment}`;
 const unknown = (e: Endpoint, code: string, reason: string): Pending => ({ kind: 'endpoint', id: e.id, path: pathOf(e), code, reason: `${reason}.` });
 
 const placeOf = (e: Endpoint, network: Network, tunnel: string | undefined, identity: string): Place => ({

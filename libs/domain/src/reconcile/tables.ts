@@ -1,6 +1,7 @@
 import { type Allocation, allocate } from '../policy/numbers.ts';
 import { type Action, type Direction, type RuleInfo, ruleKey } from '../policy/model.ts';
-import type { Entry, Region } from '../policy/compile.ts';
+import type { Entry } from '../policy/compile.ts';
+import { depthOf, type Region } from '../policy/region.ts';
 import type { LocalEndpoint, NodeProgram, Place } from './program.ts';
 
 /**
@@ -100,13 +101,11 @@ export const policyRow = (e: Entry, policy: number, peer: number, rule: number):
 /** Bits of a key up to here say policy, peer and direction: every entry of ours gives them whole. */
 export const wholeSubject = 72;
 const [withProtocol, withPort] = [80, 96];
-function keyOfRegion({ protocol, port }: Region): Pick<PolicyRow, 'prefixlen' | 'protocol' | 'port'> {
-  if (protocol === undefined) return { prefixlen: wholeSubject, protocol: 0, port: 0 };
-  return port === undefined ? { prefixlen: withProtocol, protocol, port: 0 } : { prefixlen: withPort, protocol, port };
-}
+const keyOfRegion = (region: Region): Pick<PolicyRow, 'prefixlen' | 'protocol' | 'port'> => ({ prefixlen: wholeSubject + depthOf(region), protocol: region.protocol ?? 0, port: region.port ?? 0 });
 /** Undefined: a key that no region has. */
 export function regionOfKey({ prefixlen, protocol, port }: Pick<PolicyRow, 'prefixlen' | 'protocol' | 'port'>): Region | undefined {
-  const region = { protocol: prefixlen < withProtocol ? undefined : protocol, port: prefixlen < withPort ? undefined : port };
+  const bits = prefixlen > withProtocol && prefixlen < withPort ? { bits: prefixlen - withProtocol } : {};
+  const region = { protocol: prefixlen < withProtocol ? undefined : protocol, port: prefixlen <= withProtocol ? undefined : port, ...bits };
   const key = keyOfRegion(region);
   return key.prefixlen === prefixlen && key.protocol === protocol && key.port === port ? region : undefined;
 }

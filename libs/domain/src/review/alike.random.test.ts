@@ -3,7 +3,7 @@ import { protocols, somePorts } from '../../test/reach/brute.ts';
 import { type Random, randomOf } from '../../test/reach/random.ts';
 import { cluster } from '../../test/reach/worlds.ts';
 import { checkObject, worldOf } from '../kubernetes/cluster.ts';
-import { parseBlock } from '../net/address.ts';
+import { type Block, parseBlock } from '../net/address.ts';
 import { decide } from '../rules/decide.ts';
 import { indexWorld } from '../rules/index-world.ts';
 import type { Peer, Policy, Rule, Side, World } from '../rules/model.ts';
@@ -11,9 +11,11 @@ import { allPairs, blocksFor, everybody, familiesOf, groupsOf, pairsOf } from '.
 
 /** What no source says yet and the model can: what is the same on both sides, groups of names and blocks. */
 function modelPolicies(r: Random, world: World): Policy[] {
+  const blocks = (...texts: string[]): Block[] => r.some(texts, 50).flatMap((text) => parseBlock(text)?.block ?? []);
   const peer = (): Peer => (r.chance(50)
     ? { type: 'parties', scopeTags: [], tags: [], same: [{ of: r.pick(['party', 'scope'] as const), key: r.pick(['app', 'env', 'kubernetes.io/metadata.name']) }] }
-    : { type: 'group', name: 'g', parties: new Set(r.some(world.parties.map(({ name }) => name), 40)), blocks: r.some(['10.0.1.0/28', '192.0.2.0/24', 'fd00::/8'], 50).flatMap((text) => parseBlock(text)?.block ?? []) });
+    : { type: 'group', name: 'g', parties: new Set(r.some(world.parties.map(({ name }) => name), 40)), blocks: blocks('10.0.1.0/28', '192.0.2.0/24', 'fd00::/8'), except: blocks('10.0.1.0/30', '192.0.2.128/25'),
+        selectors: r.chance(50) ? [] : [{ type: 'parties', scopeTags: [], tags: [{ key: 'app', operator: 'In', values: [r.pick(['web', 'db'])] }] }] });
   const rules = (): Rule[] => Array.from({ length: r.int(3) }, (_, i): Rule => ({ name: `rule ${i}`, action: r.pick(['Allow', 'Deny', 'Pass'] as const), peers: [peer()], ports: r.chance(50) ? [{ protocol: 'TCP', first: 80, last: 443 }] : undefined }));
   return Array.from({ length: 2 }, (_, i): Policy => ({ tier: r.pick(['Admin', 'Project', 'Baseline'] as const), priority: i, kind: 'policy', name: `model ${i}`, subject: { type: 'parties', scopeTags: [], tags: r.chance(50) ? [] : [{ key: 'app', operator: 'Exists' }] }, ingress: rules(), egress: rules(), isolates: r.some(['ingress', 'egress'] as const, 30) }));
 }

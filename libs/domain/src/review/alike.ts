@@ -20,7 +20,7 @@ export function looks(index: IndexedWorld, blocks: readonly Block[]): (side: Sid
   const { policies } = index.world;
   const rules = policies.flatMap(({ ingress, egress }) => [...ingress, ...egress]);
   const peers = rules.flatMap((rule): readonly Peer[] => rule.peers ?? []);
-  const ofParties = [...policies.flatMap(({ subject }) => (subject.type === 'parties' ? [subject] : [])), ...peers.flatMap((peer) => (peer.type === 'parties' ? [peer] : []))];
+  const ofParties = [...policies.flatMap(({ subject }) => (subject.type === 'parties' ? [subject] : [])), ...peers.flatMap((peer) => (peer.type === 'parties' ? [peer] : peer.type === 'group' ? peer.selectors ?? [] : []))];
   const selectors = distinct(ofParties, selectorKey);
   const same = distinct(ofParties.flatMap((selector) => selector.same ?? []), ({ of, key }) => `${of} ${key}`);
   const nodeTags = distinct(peers.flatMap((peer): TagSelector[] => (peer.type === 'nodes' ? [peer.tags] : [])), canonical);

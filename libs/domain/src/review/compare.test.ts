@@ -71,9 +71,9 @@ describe('a change', () => {
 
 describe("Osier's own documents", () => {
   const endpoint = (environment: string, name: string): Parameters<typeof osierParty>[0] => ({ path: `${environment}/${name}`, environment, spec: { network: 'main', node: 'n', tags: { app: name }, attachment: { containerId: 'c', interface: 'eth0' } } });
-  const index = (...policies: Parameters<typeof osierPolicy>[0][]): ReturnType<typeof indexWorld> => indexWorld({ scopes: [], nodes: [], policies: policies.map(osierPolicy), parties: [endpoint('d/p/a', 'web'), endpoint('d/p/a', 'db'), endpoint('d/p/b', 'web')].map(osierParty) });
+  const index = (...policies: Parameters<typeof osierPolicy>[0][]): ReturnType<typeof indexWorld> => indexWorld({ scopes: [], nodes: [], policies: policies.map((one) => osierPolicy(one)), parties: [endpoint('d/p/a', 'web'), endpoint('d/p/a', 'db'), endpoint('d/p/b', 'web')].map(osierParty) });
   it('know no outside, and environments stay apart', () => {
-    const { changes } = compare(index(), index({ path: 'd/p/a/db', environment: 'd/p/a', spec: { appliesTo: { matchTags: { app: 'db' } }, priority: 100, ingress: [] } }));
+    const { changes } = compare(index(), index({ kind: 'policy', path: 'd/p/a/db', domain: 'd', project: 'p', environment: 'a', spec: { appliesTo: { matchTags: { app: 'db' } }, priority: 100, ingress: [] } }));
     expect(changes.map(({ effect, count, ports, pairs }) => [effect, count, portsText(ports, protocols), pairs[0]?.sample.map(({ name }) => name)])).toEqual([['closes', 1, 'every port', ['d/p/a/web', 'd/p/a/db']]]);
   });
 });

@@ -11,7 +11,7 @@ function addressAt(family: Family, value: bigint): Address {
   return { family, bytes: Array.from({ length: count }, (_, i) => Number((value >> BigInt(8 * (count - 1 - i))) & 0xffn)) };
 }
 
-const blocksOf = (peer: Peer): readonly Block[] => (peer.type === 'block' ? [peer.block, ...peer.except] : peer.type === 'group' ? peer.blocks : []);
+const blocksOf = (peer: Peer): readonly Block[] => (peer.type === 'block' ? [peer.block, ...peer.except] : peer.type === 'group' ? [...peer.blocks, ...peer.except ?? []] : []);
 export const blockKey = (block: Block): string => `${addressKey(block)}/${block.length}`;
 /** Every block that a rule mentions, once. */
 export function blocksIn(worlds: readonly World[]): Block[] {

@@ -116,7 +116,7 @@ function inTier(named: Named, traffic: Traffic, tier: TierRules, { explain, with
   if (found !== undefined) return found.rule.action === 'Pass' ? { left: found } : { action: found.rule.action, tier: tier.tier, policy: found.policy, rule: found.rule.name, others: 0, by: found.rule };
   const isolating = without === undefined ? tier.isolating : tier.isolating.filter((policy) => stillIsolates(policy, named.direction, without));
   if (isolating[0] === undefined) return undefined;
-  const near = explain !== true ? undefined : tier.rules.find(({ rule }) => rule.action === 'Allow' && rule.ports !== undefined && (rule.peers === undefined || rule.peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))));
+  const near = explain !== true ? undefined : tier.rules.find(({ rule }) => rule.action === 'Allow' && rule.ports?.some(({ protocol }) => protocol === undefined || protocol === traffic.protocol) === true && (rule.peers === undefined || rule.peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))));
   return { action: 'Deny', tier: tier.tier, policy: isolating[0], rule: 'default-deny', others: isolating.length - 1, ...(near === undefined ? {} : { near }) };
 }
 
@@ -156,7 +156,9 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
     }
     case 'group': {
       const { peer: other, address } = named;
-      return (isPod(other) && peer.parties.has(other.name)) || (address !== undefined && peer.blocks.some((block) => contains(block, address)));
+      if (isPod(other) && peer.parties.has(other.name)) return true;
+      if (address !== undefined && peer.blocks.some((block) => contains(block, address)) && peer.except?.some((block) => contains(block, address)) !== true) return true;
+      return peer.selectors?.some((selector) => partyMatches(named, selector)) === true;
     }
     case 'nodes': {
       const node = named.peer.type === 'outside' ? named.peer.node : nodeOf(named);

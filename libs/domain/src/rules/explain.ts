@@ -23,14 +23,16 @@ export interface Decision extends Decided { readonly egress: Decided | undefined
 const shownPorts = 3;
 function portsText(ports: readonly PortMatch[]): string {
   const one = (match: PortMatch): string => {
-    const number = 'name' in match ? match.name : !('first' in match) ? '' : match.first === match.last ? String(match.first) : `${match.first}-${match.last}`;
+    const number = 'name' in match ? match.name : !('first' in match) ? '' : match.protocol === 'ICMP' ? icmpText(match.first, match.last) : match.first === match.last ? String(match.first) : `${match.first}-${match.last}`;
     return [match.protocol ?? 'any protocol', number].filter((part) => part !== '').join(' ');
   };
   const more = ports.length - shownPorts;
   return `${ports.slice(0, shownPorts).map(one).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-const portText = ({ protocol, port }: Traffic): string => (port === undefined ? protocol : `${protocol} ${port}`);
+/** Type and code are one number: type << 8 | code. */
+const icmpText = (first: number, last: number): string => `type ${first >> 8}${first === last ? ` code ${first & 0xff}` : ''}`;
+const portText = ({ protocol, port }: Traffic): string => (port === undefined ? protocol : protocol === 'ICMP' ? `ICMP ${icmpText(port, port)}` : `${protocol} ${port}`);
 
 /** What was decided, whose rule it is, and so whose to change. */
 export function sentence(traffic: Traffic, direction: Direction, where: Where): string {

@@ -33,7 +33,8 @@ function tierRules(tier: Tier, direction: Direction, policies: readonly Policy[]
   if (denyFirst.has(tier)) rules.sort((a, b) => a.policy.priority - b.policy.priority || rank(a) - rank(b));
   return { tier, rules, isolating: mine.filter((policy) => policy.isolates.includes(direction)).sort((a, b) => byText(a.name, b.name)) };
 }
-const rank = ({ rule }: TierRule): number => (rule.action === 'Deny' ? 0 : 1);
+const ranks = { Deny: 0, Allow: 1, Pass: 2 } as const;
+const rank = ({ rule }: TierRule): number => ranks[rule.action];
 
 /** The policies that can select in a scope at all, in order. */
 function policiesByScope(policies: readonly Policy[]): (scope: string) => readonly Policy[] {

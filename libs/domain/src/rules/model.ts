@@ -10,10 +10,11 @@ export type Action = 'Allow' | 'Deny' | 'Pass';
 /**
  * Tiers in the order of their evaluation. In a tier the first rule that matches decides; Pass leaves the tier. Where none matches,
  * a policy that isolates the direction denies; else the next tier is asked, and after the last the answer is Allow.
+ * Admin goes from the widest scope to the narrowest, so that a platform may decide or leave it to a domain, and a domain to a project; Baseline comes back the other way.
  */
-export const tiers = ['Admin', 'Project', 'NetworkPolicy', 'Baseline'] as const;
+export const tiers = ['Admin', 'DomainAdmin', 'ProjectAdmin', 'Project', 'NetworkPolicy', 'ProjectBaseline', 'DomainBaseline', 'Baseline'] as const;
 export type Tier = (typeof tiers)[number];
-/** Tiers whose rules of one priority are evaluated Deny first, whichever policy they are of. */
+/** Tiers whose rules of one priority are evaluated Deny first and Pass last, whichever policy they are of. */
 export const denyFirst: ReadonlySet<Tier> = new Set(['Project']);
 
 export type Tags = Readonly<Record<string, string>>;
@@ -39,8 +40,15 @@ export interface PartySelector {
 export interface BlockPeer { readonly type: 'block'; readonly block: Block; readonly except: readonly Block[] }
 /** The addresses of the nodes with these tags. */
 export interface NodePeer { readonly type: 'nodes'; readonly tags: TagSelector }
-/** Parties by name, and addresses, that are written down once and named by rules. */
-export interface GroupPeer { readonly type: 'group'; readonly name: string; readonly parties: ReadonlySet<string>; readonly blocks: readonly Block[] }
+/** Parties by name or by their tags, and addresses, that are written down once and named by rules. `except`: addresses that the blocks do not mean. */
+export interface GroupPeer {
+  readonly type: 'group';
+  readonly name: string;
+  readonly parties: ReadonlySet<string>;
+  readonly selectors?: readonly PartySelector[];
+  readonly blocks: readonly Block[];
+  readonly except?: readonly Block[];
+}
 export type Peer = PartySelector | BlockPeer | NodePeer | GroupPeer | Opaque;
 
 /** A protocol that is not given is any. Numbers are those of the destination; for ICMP type << 8 | code. */
@@ -74,6 +82,8 @@ export interface Policy {
   readonly isolates: readonly Direction[];
   /** Of these, the directions that it isolates only because it has rules for them: without its last rule it does not. */
   readonly isolatesByRules?: readonly Direction[];
+  /** Evaluated beside the others and told, and decides nothing. Whoever decides leaves these out before. */
+  readonly shadow?: boolean;
 }
 
 export interface Scope { readonly name: string; readonly tags: Tags }

@@ -4,6 +4,11 @@ import { added, compact, coverage, coveredBy, grown, interestOf } from './intere
 
 const platform = ['osier.state._._._.barrier._.all', `osier.state._._._.interest._.${id(1)}`, 'osier.state._._._.node._.*'];
 const ofStaging = (...networks: number[]): string[] => networks.flatMap((n) => [`osier.state.acme.shop.staging.network._.${id(n)}`, `osier.state.acme.shop.staging.endpoint.${id(n)}.*`]);
+/** What is kept in the project and in the domain, and on the platform. */
+const aroundIn = (project: string, domain: string): string[] => [
+  ...['project-policy', 'address-group', 'endpoint-group', 'service-group'].map((noun) => `osier.state.${project}.${noun}._.*`), `osier.state.${domain}.domain-policy._.*`, 'osier.state._._._.platform-policy._.*',
+];
+const around = aroundIn('acme.shop._', 'acme._._');
 const rules = (environment: string): string[] => [`osier.state.acme.shop.${environment}.policy._.*`, `osier.state.acme.shop.${environment}.routing-domain._.*`];
 const wide = (at: string): string[] => [`${at}.endpoint.*.*`, `${at}.network._.*`, `${at}.policy._.*`, `${at}.routing-domain._.*`].map((f) => `osier.state.${f}`);
 const sorted = (filters: string[]): string[] => [...filters].sort();
@@ -16,7 +21,7 @@ describe('the interest of a node', () => {
   it('is its networks with everybody in them, and the rules of their environments, each once', () => {
     const networks = [{ ...staging, id: id(2) }, { ...staging, id: id(3) }, { ...production, id: id(4) }];
     expect(interestOf(id(1), networks)).toEqual(sorted([
-      ...platform, ...ofStaging(2, 3), ...rules('staging'), ...rules('production'),
+      ...platform, ...around, ...ofStaging(2, 3), ...rules('staging'), ...rules('production'),
       `osier.state.acme.shop.production.network._.${id(4)}`, `osier.state.acme.shop.production.endpoint.${id(4)}.*`,
     ]));
   });
@@ -30,10 +35,10 @@ describe('the interest of a node', () => {
 
   const many = (count: number, scopeOf: (n: number) => object) => Array.from({ length: count }, (_, n) => ({ ...staging, ...scopeOf(n), id: id(100 + n) }));
   it.each([
-    ['the environment', many(60, () => ({})), wide('acme.shop.staging')],
-    ['the project', many(60, (n) => ({ environment: `e${n}` })), wide('acme.shop.*')],
-    ['the domain', many(60, (n) => ({ project: `p${n}` })), wide('acme.*.*')],
-    ['everything', many(60, (n) => ({ domain: `d${n}` })), wide('*.*.*')],
+    ['the environment', many(60, () => ({})), [...wide('acme.shop.staging'), ...around]],
+    ['the project', many(60, (n) => ({ environment: `e${n}` })), [...wide('acme.shop.*'), ...aroundIn('acme.shop.*', 'acme._.*')]],
+    ['the domain', many(60, (n) => ({ project: `p${n}` })), [...wide('acme.*.*'), ...aroundIn('acme.*.*', 'acme.*.*')]],
+    ['everything', many(60, (n) => ({ domain: `d${n}` })), [...wide('*.*.*'), ...aroundIn('*.*.*', '*.*.*')]],
   ])('is widened to %s where it would have too many filters', (_to, networks, expected) => expect(interestOf(id(1), networks)).toEqual(sorted([...platform, ...expected])));
 });
 
@@ -48,8 +53,8 @@ describe('an interest that grows', () => {
   it('is new in all that a widened filter covers, but not the other way round', () => {
     const all = wide('acme.shop.*');
     expect(added(before, grown(before, all))).toEqual(sorted(all));
-    expect(grown(all, before)).toEqual(sorted([...platform, ...all]));
-    expect(added(all, grown(all, before))).toEqual(sorted(platform));
+    expect(grown(all, before)).toEqual(sorted([...platform, ...around, ...all]));
+    expect(added(all, grown(all, before))).toEqual(sorted([...platform, ...around]));
   });
   it('never has two filters for the same subject', () => {
     expect(compact(['osier.state.a.b.*.policy._.*', 'osier.state.a.b.c.policy._.*', 'osier.state.a.b.c.policy._.x', 'osier.state.a.b.c.policy._.x'])).toEqual(['osier.state.a.b.*.policy._.*']);

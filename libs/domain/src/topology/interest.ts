@@ -1,12 +1,13 @@
 import { interestSubject } from '@osier/contracts/coordination';
 import type { Scope } from '@osier/contracts/document';
+import { groupKinds } from '@osier/contracts/kinds';
 import { limits } from '@osier/contracts/limits';
 import { none } from '@osier/contracts/names';
 import { barrierSubject, statePattern } from '@osier/contracts/subjects';
 
 /**
  * Who is told what. A node hears of all nodes, of the networks of its endpoints with everybody in them, and of the policies and the routing domain of
- * their environments. Filters nest or are disjoint, never anything between, since a server refuses filters that overlap in one consumer.
+ * their environments, with those of the project, the domain and the platform around them, and the groups that they may name. Filters nest or are disjoint, never anything between, since a server refuses filters that overlap in one consumer.
  */
 export interface NetworkRef extends Scope { readonly id: string }
 
@@ -17,6 +18,9 @@ export function interestOf(nodeId: string, networks: readonly NetworkRef[]): str
     return [
       statePattern({ ...scope, noun: 'network', parent: none, id }), statePattern({ ...scope, noun: 'endpoint', parent: id }),
       statePattern({ ...scope, noun: 'policy', parent: none }), statePattern({ ...scope, noun: 'routing-domain', parent: none }),
+      ...(['project-policy', ...groupKinds] as const).map((noun) => statePattern({ domain, project, environment: none, noun, parent: none })),
+      statePattern({ domain, project: none, environment: none, noun: 'domain-policy', parent: none }),
+      statePattern({ domain: none, project: none, environment: none, noun: 'platform-policy', parent: none }),
     ];
   })]);
 }
