@@ -23,6 +23,20 @@ const keyColumns = [
   { title: 'EXPIRES', value: (d: { spec: { keys: readonly { expiresAt: string }[] } }) => d.spec.keys.map((key) => key.expiresAt).sort().at(-1)?.slice(0, 16).replace('T', ' ') ?? '-' },
 ];
 
+const tier = { title: 'TIER', value: (d: { spec: { tier: string } }) => d.spec.tier };
+const count = (list: readonly unknown[] | undefined): string => (list === undefined ? '-' : `${list.length} rules`);
+type Rules = Pick<Spec<'policy'>, 'appliesTo' | 'ingress' | 'egress' | 'priority'>;
+const rules = [
+  { title: 'APPLIES TO', value: (d: { spec: Rules }) => selector(d.spec.appliesTo) },
+  { title: 'INGRESS', value: (d: { spec: Rules }) => count(d.spec.ingress) },
+  { title: 'EGRESS', value: (d: { spec: Rules }) => count(d.spec.egress) },
+  { title: 'PRIORITY', value: (d: { spec: Rules }) => String(d.spec.priority) },
+];
+function port({ protocol, port: first, endPort, portName, type, code }: Spec<'service-group'>['ports'][number]): string {
+  const number = portName ?? (first === undefined ? type === undefined ? '' : `type ${type}${code === undefined ? '' : `.${code}`}` : endPort === undefined ? String(first) : `${first}-${endPort}`);
+  return [protocol, number].filter((part) => part !== undefined && part !== '').join(' ');
+}
+
 /** What a person wants to see of each kind, besides its name, version and revision. */
 const columns: { readonly [K in Kind]: ColumnsOf<K> } = {
   domain: [description],
@@ -38,12 +52,13 @@ const columns: { readonly [K in Kind]: ColumnsOf<K> } = {
     { title: 'NETWORK', value: (d) => d.spec.network }, { title: 'NODE', value: (d) => d.spec.node },
     { title: 'ADDRESS', value: (d) => d.status.address }, { title: 'TAGS', value: (d) => tags(d.spec.tags) || '-' },
   ],
-  policy: [
-    { title: 'APPLIES TO', value: (d) => selector(d.spec.appliesTo) },
-    { title: 'INGRESS', value: (d) => (d.spec.ingress === undefined ? '-' : `${d.spec.ingress.length} rules`) },
-    { title: 'EGRESS', value: (d) => (d.spec.egress === undefined ? '-' : `${d.spec.egress.length} rules`) },
-    { title: 'PRIORITY', value: (d) => String(d.spec.priority) },
-  ],
+  policy: rules,
+  'project-policy': [tier, ...rules],
+  'domain-policy': [tier, ...rules],
+  'platform-policy': [tier, ...rules],
+  'endpoint-group': [{ title: 'ENDPOINTS', value: (d) => short(d.spec.endpoints.map(selector).join(' or ')) }],
+  'address-group': [{ title: 'CIDRS', value: (d) => short(d.spec.cidrs.join(',')) }, { title: 'EXCEPT', value: (d) => short(d.spec.except?.join(',') ?? '-') }],
+  'service-group': [{ title: 'PORTS', value: (d) => short(d.spec.ports.map(port).join(',')) }],
 };
 
 export const columnsOf = (kind: Kind): readonly Column[] => columns[kind] as unknown as readonly Column[];

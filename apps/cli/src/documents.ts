@@ -101,7 +101,10 @@ function wishOf(at: Located, asked: Place, defaults: Place): Wish | Faulty {
 }
 
 /** What one kind needs stands before it; policies before endpoints, so that no endpoint carries traffic before its rules are there. */
-const ranks: Record<WritableKind, number> = { domain: 0, project: 1, environment: 2, node: 3, 'platform-credential': 4, credential: 5, network: 6, policy: 7, endpoint: 8 };
+const ranks: Record<WritableKind, number> = {
+  domain: 0, project: 1, environment: 2, node: 3, 'platform-credential': 4, credential: 5, network: 6,
+  'endpoint-group': 7, 'address-group': 7, 'service-group': 7, 'platform-policy': 8, 'domain-policy': 8, 'project-policy': 8, policy: 8, endpoint: 9,
+};
 export const order: readonly WritableKind[] = [...writableKinds].sort((a, b) => ranks[a] - ranks[b]);
 
 /** Every document of the files, folders and `-` (standard input), as it stands there. */

@@ -13,6 +13,12 @@ let folder: string;
 let server: Server;
 let url: string;
 let asked: string[] = [];
+/** All that a verdict in an environment can depend on. */
+const readFrom = [
+  '/v1/domains/acme/domain-policies', ...['address-groups', 'endpoint-groups'].map((kind) => `/v1/domains/acme/projects/shop/${kind}`),
+  ...['endpoints', 'policies'].map((kind) => `/v1/domains/acme/projects/shop/environments/staging/${kind}`),
+  ...['project-policies', 'service-groups'].map((kind) => `/v1/domains/acme/projects/shop/${kind}`), '/v1/platform-policies',
+];
 
 const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
 const document = (kind: string, name: string, spec: object, status: object = {}): object => ({ document: { id: name, kind, ...scope, name, spec, status, version: 1 }, revision: 7 });
@@ -131,7 +137,7 @@ describe('osier policy test', () => {
     const text = 'assertions:\n  - name: db only from api\n    to: {environment: staging, tags: {app: db}}\n    ports: [TCP/5432]\n    onlyFrom: {ip: 10.20.0.2}\n  - name: db never speaks\n    from: {endpoint: db-1}\n    to: {}\n    expect: deny\n';
     asked = [];
     const ended = await policy(['test', file('live.yaml', text), '-d', 'acme', '-p', 'shop', '-e', 'staging'], { live: true });
-    expect(asked.sort()).toEqual(['GET /v1/domains/acme/projects/shop/environments/staging/endpoints', 'GET /v1/domains/acme/projects/shop/environments/staging/policies']);
+    expect(asked.sort()).toEqual(readFrom.map((path) => `GET ${path}`));
     expect([ended.code, lines(ended.out).slice(0, 3)]).toEqual([1, ['ok db only from api (2 pairs)', expect.stringContaining('FAIL db never speaks'), 'acme/shop/staging/db-1 → acme/shop/staging/api-1 TCP 443 (IPv4) gets through, and should not']]);
   });
 });
@@ -199,7 +205,7 @@ describe('osier reach without files', () => {
   it('asks for what was then with --at, which files do not have', async () => {
     asked = [];
     const [then, files] = await Promise.all([ask('--at', '2h', '--from', 'api-1', '--to', 'db-1', '--port', '5432'), osier(['reach', '-f', '-', '--at', '5'])]);
-    expect([then.code, asked.toSorted()]).toEqual([0, ['endpoints', 'policies'].map((kind) => `GET /v1/domains/acme/projects/shop/environments/staging/${kind}?at=2h`)]);
+    expect([then.code, asked.toSorted()]).toEqual([0, readFrom.map((path) => `GET ${path}?at=2h`)]);
     expect([files.code, files.err]).toEqual([2, expect.stringContaining('--at is about the installation')]);
   });
 

@@ -159,6 +159,7 @@ function reachCommand(program: Command, io: Io, ending: Ending): void {
     .option('--port <number>', 'destination port (default: each that the destination declares, else 80)')
     .addOption(new Option('--family <family>', 'addresses to ask with, where both are had').choices(['4', '6']))
     .option('--probes <file>', 'a JSON list of questions: [{"from":"ns/pod","to":"ns/pod","protocol":"TCP","port":80,"family":4}]')
+    .option('--shadows', "as if the shadow policies were in force (Osier's own documents)")
     .option('--validate', 'only say what an API server would reject, and why')
     .option('--strict-cidr', 'as API servers from 1.36 on: refuse CIDRs with leading zeros, with bits beyond the prefix, and IPv4-mapped ones')
     .addHelpText('after', examples('osier reach -e production --from web --to db --port 5432', 'osier reach -e production --from web --to db --port 5432 --at 2h', 'osier reach -f manifests/ --from shop/web --to shop/db --port 5432', 'kubectl get ns,pods,netpol -A -o json | osier reach -f - -o json', 'osier reach --validate -f policies.yaml'))

@@ -201,6 +201,47 @@ spec:
     expect((ended[3] as Ended).out).toContain('\\"web\\" is ambiguous');
   });
 
+  const wide = `---
+kind: domain-policy
+name: stages
+spec: { tier: Admin, scope: { environments: [staging] }, appliesTo: { matchTags: { app: db } }, ingress: [{ name: no-offices, action: Deny, from: [{ cidr: 10.0.0.0/30 }], ports: [{ protocol: TCP, port: 5000, endPort: 6000 }] }] }
+---
+kind: address-group
+name: offices
+spec: { cidrs: [10.0.0.0/24] }
+`;
+  const ofGroup = (mode: string): string => `---
+kind: project-policy
+name: closed
+spec: { mode: ${mode}, tier: Admin, appliesTo: { matchTags: { app: db } }, ingress: [{ name: not-offices, action: Deny, from: [{ addressGroup: offices }] }] }
+`;
+  const at = (text: string): string => text.replaceAll('tags: { app: web }', 'tags: { app: web }, address: 10.0.0.1').replaceAll('tags: { app: db }', 'tags: { app: db }, address: 10.0.0.9');
+  const asked = ['-f', '-', '--from', 'web', '--to', 'db', '--port', '5432', ...place];
+
+  it('reads policies of every scope, which name groups of their project', async () => {
+    const [staging, production, grouped] = await Promise.all([reach(asked, at(documents('staging')) + wide), reach(asked, at(documents('production')) + wide), reach(asked, at(documents('production')) + wide + ofGroup('enforced'))]);
+    expect(verdicts(staging)).toMatchObject([{ verdict: 'Deny', tier: 'DomainAdmin', kind: 'domain-policy', policy: 'acme/stages', rule: 'no-offices', reason: 'Rule no-offices of domain-policy acme/stages denies the ingress of acme/shop/staging/db from acme/shop/staging/web on TCP 5432.' }]);
+    expect(verdicts(production)).toMatchObject([{ verdict: 'Allow', tier: 'Project' }]);
+    expect(verdicts(grouped)).toMatchObject([{ verdict: 'Deny', tier: 'ProjectAdmin', policy: 'acme/shop/closed', rule: 'not-offices' }]);
+  });
+
+  it('leaves shadow policies out, unless they are asked for', async () => {
+    const text = at(documents('production')) + wide + ofGroup('shadow');
+    const [now, promoted] = await Promise.all([reach(asked, text), reach([...asked, '--shadows'], text)]);
+    expect([verdicts(now), verdicts(promoted)]).toMatchObject([[{ verdict: 'Allow' }], [{ verdict: 'Deny', rule: 'not-offices' }]]);
+  });
+
+  it('says of a group that nobody gave who is let through by it: nobody', async () => {
+    const ended = await reach(asked, at(documents('production')) + ofGroup('enforced'));
+    expect(verdicts(ended)).toMatchObject([{ verdict: 'Deny', rule: 'not-offices' }]);
+    expect(ended.err).toContain('project-policy acme/shop/closed, spec.ingress[0].from[0].addressGroup: the address-group "offices" is not among what was read');
+  });
+
+  it('refuses what does not go together in a rule, as the service does', async () => {
+    const ended = await reach(asked, at(documents('production')) + wide.replace('cidr: 10.0.0.0/30', 'cidr: 10.0.0.0/30, endpoints: {}'));
+    expect([ended.code, ended.out]).toEqual([1, expect.stringContaining('"field": "spec.ingress[0].from[0]"')]);
+  });
+
   it('checks them by the contracts, and does not mix them with manifests', async () => {
     const ended = await Promise.all([reach(['-f', '-', ...place], documents('staging').replace('appliesTo', 'applies')), reach(['-f', '-', ...place], `${documents('staging')}---\n${policy}`)]);
     expect(ended.map(({ code }) => code)).toEqual([1, 2]);

@@ -19,7 +19,7 @@ export async function policyPlan(io: Io, options: PolicyPlanOptions): Promise<Ex
   onlyOneStdin(file, deleted, against);
   const session = against === undefined ? sessionOr(io, options, '--against FILES') : undefined;
   const read = async (paths: readonly string[]): Promise<Objects> => objectsOf(paths, io, options, session?.connection.defaults);
-  const base = session === undefined ? await read(against ?? []) : await liveObjects(options, session);
+  const base = session === undefined ? await read(against ?? []) : await liveObjects(options, session, io);
   const [changed, gone] = [await read(file), await read(deleted)];
   for (const other of [changed, gone]) if (other.items.length > 0 && base.items.length > 0 && other.source !== base.source) throw mixed(session === undefined);
   const keys = new Set(keysOf(gone));

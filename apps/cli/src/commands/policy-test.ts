@@ -14,7 +14,7 @@ export interface PolicyTestOptions extends WorldOptions { readonly file?: readon
 /** `policy test`: assertions against what files or the installation say. */
 export async function policyTest(io: Io, path: string, options: PolicyTestOptions): Promise<ExitCode> {
   const text = textOf(path);
-  const objects = options.file === undefined ? await liveObjects(options, sessionOr(io, options, '-f FILES')) : await objectsOf(options.file, io, options);
+  const objects = options.file === undefined ? await liveObjects(options, sessionOr(io, options, '-f FILES'), io) : await objectsOf(options.file, io, options);
   const { assertions, lineOf } = assertionsIn(path, text, objects.source);
   const index = indexOf(objects, io);
   const check = checker(index, assertions);

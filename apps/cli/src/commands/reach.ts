@@ -8,7 +8,7 @@ import { levels } from '../place.ts';
 import { liveObjects, sessionOr, type WorldOptions } from '../policy/worlds.ts';
 import { type Question, question, readProbes } from '../reach/probes.ts';
 import { addressDoubt, type Answer, answerOf, answersText, problemText, validationText } from '../reach/show.ts';
-import { readWorld, type Sources, worldFrom } from '../reach/sources.ts';
+import { readWorld, type Sources, unknownGroups, worldFrom } from '../reach/sources.ts';
 
 export interface ReachOptions extends WorldOptions {
   readonly output: Format;
@@ -20,6 +20,7 @@ export interface ReachOptions extends WorldOptions {
   readonly family?: string;
   readonly probes?: string;
   readonly validate?: boolean;
+  readonly shadows?: boolean;
   readonly strictCidr?: boolean;
 }
 
@@ -30,7 +31,7 @@ const anyPort = { protocol: 'TCP', port: 80 };
 export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
   if (options.probes !== undefined && (options.from ?? options.to ?? options.port) !== undefined) throw usage('--probes and --from, --to, --port exclude each other.', 'Write the question into the file, or leave out --probes.');
   if (options.file !== undefined && options.at !== undefined) throw usage('--at is about the installation, and files have no past.', 'Leave out one of --at and -f.');
-  const read = options.file === undefined ? await live(io, options) : await readWorld(options.file, io, Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]]))));
+  const read = options.file === undefined ? await live(io, options) : await readWorld(options.file, io, Object.fromEntries(levels.flatMap((level) => (options[level] === undefined ? [] : [[level, options[level]]]))), { shadows: options.shadows === true });
   const sources = options.strictCidr === true ? { ...read, problems: [...read.problems, ...read.warnings], warnings: [] } : read;
   if (options.validate === true) return validate(io, options, sources);
   if (sources.problems.length > 0) return refuse(io, options, sources);
@@ -55,8 +56,8 @@ async function live(io: Io, options: ReachOptions): Promise<Sources> {
   for (const [given, option] of [[options.validate, '--validate'], [options.strictCidr, '--strict-cidr']] as const) {
     if (given === true) throw usage(`${option} is about files, and none is named.`, 'Add -f FILE, a folder, or - for standard input.');
   }
-  const objects = await liveObjects(options, sessionOr(io, options, '-f FILES'));
-  return { world: worldFrom(objects), objects: objects.items.length, ignored: 0, problems: [], warnings: [] };
+  const objects = await liveObjects(options, sessionOr(io, options, '-f FILES'), io);
+  return { world: worldFrom(objects, { shadows: options.shadows === true }), objects: objects.items.length, ignored: 0, problems: [], warnings: [], unknown: unknownGroups(objects) };
 }
 
 /** A matrix can be larger than a string may be, so it is written in pieces. */
@@ -74,11 +75,11 @@ function writeJson(io: Io, answers: Iterable<Answer>): void {
 }
 
 const warningsShown = 3;
-function warn(io: Io, { warnings, world }: Sources): void {
+function warn(io: Io, { warnings, world, unknown }: Sources): void {
   for (const warning of warnings.slice(0, warningsShown)) io.err(`warning: ${problemText(warning)}`);
   if (warnings.length > warningsShown) io.err(`warning: ${warnings.length - warningsShown} more of these; osier reach --validate lists all`);
   const doubt = addressDoubt(world);
-  if (doubt !== undefined) io.err(`warning: ${doubt}`);
+  for (const line of [...unknown, ...(doubt === undefined ? [] : [doubt])]) io.err(`warning: ${line}`);
 }
 
 function answer(index: IndexedWorld, one: Question, at: string): Answer {

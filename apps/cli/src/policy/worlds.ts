@@ -6,7 +6,7 @@ import { exitCodes, Failure, usage } from '../failure.ts';
 import type { Io } from '../io.ts';
 import { levels, type Place } from '../place.ts';
 import { addressDoubt, problemText } from '../reach/show.ts';
-import { type Objects, type ObjectProblem, readObjects, worldFrom } from '../reach/sources.ts';
+import { decidingKinds, type Objects, type ObjectProblem, osierObject, readObjects, unknownGroups, worldFrom } from '../reach/sources.ts';
 import { type CommonOptions, type Session, sessionOf } from '../session.ts';
 
 export interface WorldOptions extends CommonOptions { readonly all?: boolean; readonly at?: string }
@@ -30,24 +30,36 @@ const addressOf = (status: unknown): { address?: string } => {
   return typeof address === 'string' ? { address } : {};
 };
 
-/** The endpoints and policies of the installation that the session speaks to. */
-export async function liveObjects(options: WorldOptions, session: Session): Promise<Objects> {
+/** The endpoints, policies and groups of the installation that the session speaks to. */
+export async function liveObjects(options: WorldOptions, session: Session, io: Io): Promise<Objects> {
   const place = options.all === true ? session.asked : session.place;
-  const [endpoints, policies] = await Promise.all([find(session, 'endpoint', place, undefined, options.at), find(session, 'policy', place, undefined, options.at)]);
-  const known = (document: (typeof endpoints)[number]['document']): { path: string; environment: string } => ({ path: pathOf(document), environment: pathOf(document).split('/').slice(0, 3).join('/') });
-  return {
-    source: 'osier', items: [
-      ...endpoints.map(({ document }) => ({ at: undefined, object: { kind: 'endpoint' as const, ...known(document), spec: { ...kinds.endpoint.spec.parse(document.spec), ...addressOf(document.status) } } })),
-      ...policies.map(({ document }) => ({ at: undefined, object: { kind: 'policy' as const, ...known(document), spec: kinds.policy.spec.parse(document.spec) } })),
-    ],
-  };
+  const hidden: string[] = [];
+  const documents = (await Promise.all(decidingKinds.map(async (kind) => {
+    try {
+      return await find(session, kind, place, undefined, options.at);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'not-allowed' || !(wide as readonly string[]).includes(kind)) throw error;
+      hidden.push(kinds[kind].plural.replaceAll('-', ' '));
+      return [];
+    }
+  }))).flat();
+  if (hidden.length > 0) io.err(`warning: ${hidden.join(' and ')} are not for this credential to read; where one decides, the answer here is another than the nodes'`);
+  const items = documents.flatMap(({ document }) => {
+    const { domain, project, environment } = document;
+    const spec = document.kind === 'endpoint' ? { ...document.spec, ...addressOf(document.status) } : document.spec;
+    const object = osierObject(document.kind, { domain, project, environment }, pathOf(document), spec);
+    return object === undefined ? [] : [{ at: undefined, object }];
+  });
+  return { source: 'osier', items };
 }
+/** Policies that count for whoever is below them, and that he may not read. */
+const wide = ['domain-policy', 'platform-policy'] as const;
 
 /** The world of the objects, ready to be asked; says what is not known of it. */
 export function indexOf(objects: Objects, io: Io): IndexedWorld {
   const world = worldFrom(objects);
   const doubt = addressDoubt(world);
-  if (doubt !== undefined) io.err(`warning: ${doubt}`);
+  for (const line of [...unknownGroups(objects), ...(doubt === undefined ? [] : [doubt])]) io.err(`warning: ${line}`);
   return indexWorld(world);
 }
 

@@ -1,9 +1,13 @@
-import { kinds } from '@osier/contracts/kinds';
+import type { Scope } from '@osier/contracts/document';
+import { type GroupKind, groupKinds, kinds, type PolicyKind, policyKinds, type Spec } from '@osier/contracts/kinds';
+import { none } from '@osier/contracts/names';
 import { checkObject, objectsIn, worldOf } from '@osier/domain/kubernetes/cluster';
 import type { Manifest } from '@osier/domain/kubernetes/metadata';
 import type { World } from '@osier/domain/rules/model';
-import { type OsierEndpoint, type OsierPolicy, osierParty, osierPolicy } from '@osier/domain/rules/osier';
-import { readDocuments, wishesOf, type Wish } from '../documents.ts';
+import { portsProblem, policyProblem } from '@osier/domain/policy/validate';
+import { groupsNamed, groupsOf } from '@osier/domain/rules/groups';
+import { type OsierEndpoint, type OsierPolicy, osierParty, osierPolicy, scopeTagsOf } from '@osier/domain/rules/osier';
+import { readDocuments, wishesOf } from '../documents.ts';
 import { usage } from '../failure.ts';
 import type { Io } from '../io.ts';
 import type { Place } from '../place.ts';
@@ -23,12 +27,15 @@ export interface ObjectProblem {
   readonly reason: string;
 }
 /** `ignored`: objects that no verdict depends on, such as services. */
-export interface Sources extends Read { readonly world: World }
+export interface Sources extends Read { readonly world: World; /** Groups that are named and not given, a line each. */ readonly unknown: readonly string[] }
 interface Read { readonly problems: readonly ObjectProblem[]; readonly warnings: readonly ObjectProblem[]; readonly objects: number; readonly ignored: number }
 
 interface At { readonly file: string; readonly line: number }
-/** An endpoint or policy of Osier, by its path. */
-export type OsierObject = ({ readonly kind: 'endpoint' } & OsierEndpoint) | ({ readonly kind: 'policy' } & OsierPolicy);
+export type OsierGroup = Scope & { readonly path: string } & { readonly [K in GroupKind]: { readonly kind: K; readonly spec: Spec<K> } }[GroupKind];
+/** An endpoint, policy or group of Osier, by its path. */
+export type OsierObject = ({ readonly kind: 'endpoint' } & OsierEndpoint) | OsierPolicy | OsierGroup;
+/** Kinds that a verdict depends on. */
+export const decidingKinds = ['endpoint', ...policyKinds, ...groupKinds] as const;
 /** Objects before they are a world, so that some can be put in the place of others. */
 export type Objects =
   | { readonly source: 'kubernetes'; readonly items: readonly { readonly object: Manifest; readonly at: At }[] }
@@ -44,11 +51,35 @@ export function replaced(base: Objects, changed: Objects, deleted: ReadonlySet<s
   return { source: base.source, items: [...all.values()] } as Objects;
 }
 
-export function worldFrom(objects: Objects): World {
+/** `shadows`: as if the shadow policies were in force. */
+export function worldFrom(objects: Objects, o: { shadows?: boolean } = {}): World {
   if (objects.source === 'kubernetes') return worldOf(objects.items.map(({ object }) => object));
   const parties = objects.items.flatMap(({ object }) => (object.kind === 'endpoint' ? [osierParty(object)] : []));
-  const policies = objects.items.flatMap(({ object }) => (object.kind === 'policy' ? [osierPolicy(object)] : []));
-  return { scopes: [...new Set(parties.map(({ scope }) => scope))].map((name) => ({ name, tags: {} })), parties, policies, nodes: [] };
+  const groups = groupsIn(objects.items.map(({ object }) => object));
+  const policies = objects.items.flatMap(({ object }) => (isPolicy(object) ? [osierPolicy(object, groups(object))] : []));
+  return { scopes: [...new Set(parties.map(({ scope }) => scope))].map((name) => ({ name, tags: scopeTagsOf(name) })), parties, policies: policies.filter(({ shadow }) => o.shadows === true || shadow !== true), nodes: [] };
+}
+
+const isPolicy = (object: OsierObject): object is OsierPolicy => (policyKinds as readonly string[]).includes(object.kind);
+const isGroup = (object: OsierObject): object is OsierGroup => (groupKinds as readonly string[]).includes(object.kind);
+const groupKey = (kind: string, { domain, project }: Scope, name: string): string => `${kind} ${domain}/${project}/${name}`;
+/** The groups of a policy's project. */
+function groupsIn(objects: readonly OsierObject[]): (of: Scope) => ReturnType<typeof groupsOf> {
+  const known = new Map<string, unknown>(objects.flatMap((object) => (isGroup(object) ? [[`${object.kind} ${object.path}`, object.spec] as const] : [])));
+  return (of) => groupsOf(`${of.domain}/${of.project}`, <K extends GroupKind>(kind: K, name: string) => known.get(groupKey(kind, of, name)) as Spec<K> | undefined);
+}
+/** Groups that a policy names and nobody gives: a line each. */
+export function unknownGroups(objects: Objects): string[] {
+  if (objects.source === 'kubernetes') return [];
+  const all = objects.items.map(({ object }) => object);
+  const known = new Set(all.map((object) => `${object.kind} ${object.path}`));
+  return all.flatMap((object) => (isPolicy(object) ? groupsNamed(object.spec).filter(({ kind, name }) => !known.has(groupKey(kind, object, name)))
+    .map(({ kind, name, field }) => `${object.kind} ${object.path}, ${field}: the ${kind} "${name}" is not among what was read; nobody is let through by it`) : []));
+}
+/** What a service would refuse that no schema does. */
+function objectProblem(object: OsierObject): ReturnType<typeof policyProblem> {
+  if (isPolicy(object)) return policyProblem(object.kind, object.spec);
+  return object.kind === 'service-group' ? portsProblem(object.spec.ports, 'spec.ports') : undefined;
 }
 
 /** Where a policy stands: `policies.yaml:12`. */
@@ -63,9 +94,9 @@ export function placesOf(objects: Objects): ReadonlyMap<string, string> {
 const isManifest = ({ value }: Located): boolean => objectsIn(value).some((object) => typeof object === 'object' && object !== null && ('apiVersion' in object || 'metadata' in object));
 
 /** Reads what -f names, as Kubernetes manifests or as Osier's own documents; they are different worlds and are not mixed. */
-export async function readWorld(paths: readonly string[], io: Io, place: Place): Promise<Sources> {
+export async function readWorld(paths: readonly string[], io: Io, place: Place, o: { shadows?: boolean } = {}): Promise<Sources> {
   const { found, ...read } = await readObjects(paths, io, place);
-  return { ...read, world: read.problems.length === 0 ? worldFrom(found) : { scopes: [], parties: [], nodes: [], policies: [] } };
+  return { ...read, unknown: unknownGroups(found), world: read.problems.length === 0 ? worldFrom(found, o) : { scopes: [], parties: [], nodes: [], policies: [] } };
 }
 
 export async function readObjects(paths: readonly string[], io: Io, place: Place, defaults: Place = {}): Promise<Read & { readonly found: Objects }> {
@@ -108,6 +139,15 @@ function cluster(documents: readonly Located[]): Read & { found: Objects } {
   return { found: { source: 'kubernetes', items: manifests }, problems, warnings, objects, ignored };
 }
 
+/** Undefined: no verdict depends on it. */
+export function osierObject(kind: string, scope: Scope, path: string, spec: unknown): OsierObject | undefined {
+  const known = decidingKinds.find((one) => one === kind);
+  if (known === undefined) return undefined;
+  const parsed = kinds[known].spec.parse(spec);
+  if (known === 'endpoint') return { kind: known, path, environment: `${scope.domain}/${scope.project}/${scope.environment}`, spec: parsed as Spec<'endpoint'> };
+  return { kind: known, ...scope, path, spec: parsed as Spec<PolicyKind> } as OsierObject;
+}
+
 function installation(documents: readonly Located[], place: Place, defaults: Place): Read & { found: Objects } {
   const { wishes, faulty } = wishesOf(documents, place, defaults);
   const problems = faulty.map(({ at, path, problem }): ObjectProblem => {
@@ -115,12 +155,17 @@ function installation(documents: readonly Located[], place: Place, defaults: Pla
     const document = documents.filter((other) => other.file === at.file).indexOf(at);
     return { file: at.file, line: at.lineOf(problem.path), document, kind, namespace: '', name, field: problem.path, reason: `${problem.reason} ${problem.fix}`.trim() };
   });
-  const environmentOf = (wish: Wish): string => `${wish.place.domain}/${wish.place.project}/${wish.place.environment}`;
   const items = wishes.flatMap((wish): { object: OsierObject; at: At }[] => {
-    const at = { file: wish.at.file, line: wish.at.lineOf('') };
-    const known = { path: wish.path, environment: environmentOf(wish) };
-    if (wish.kind === 'endpoint') return [{ at, object: { kind: 'endpoint', ...known, spec: kinds.endpoint.spec.parse(wish.spec) } }];
-    return wish.kind === 'policy' ? [{ at, object: { kind: 'policy', ...known, spec: kinds.policy.spec.parse(wish.spec) } }] : [];
+    const { domain = none, project = none, environment = none } = wish.place;
+    const object = osierObject(wish.kind, { domain, project, environment }, wish.path, wish.spec);
+    if (object === undefined) return [];
+    const problem = objectProblem(object);
+    if (problem?.result === 'refused') {
+      const { path, reason, fix } = problem.problem;
+      const document = documents.filter((other) => other.file === wish.at.file).indexOf(wish.at);
+      problems.push({ file: wish.at.file, line: wish.at.lineOf(path), document, kind: wish.kind, namespace: '', name: wish.path, field: path, reason: `${reason} ${fix}` });
+    }
+    return [{ at: { file: wish.at.file, line: wish.at.lineOf('') }, object }];
   });
   return { found: { source: 'osier', items }, problems, warnings: [], objects: documents.length, ignored: documents.length - faulty.length - items.length };
 }
