@@ -23,6 +23,9 @@ export function word(data: Buffer | undefined): string {
   return data ? data.toString('utf8').replace(/\0.*$/, '') : '';
 }
 
+/** Of every dump, one after the other: what is kept of it is copied. */
+let buffer: Buffer | undefined;
+
 export function dump(fd: number, type: number, body: Buffer): Buffer[] {
   const question = Buffer.alloc(16 + body.length);
   question.writeUInt32LE(question.length, 0);
@@ -31,7 +34,7 @@ export function dump(fd: number, type: number, body: Buffer): Buffer[] {
   body.copy(question, 16);
   writeTo(fd, question);
   const answers: Buffer[] = [];
-  const buffer = Buffer.alloc(1 << 18);
+  buffer ??= Buffer.alloc(1 << 18);
   for (;;) {
     const length = readFrom(fd, buffer);
     for (let at = 0; at + 16 <= length; ) {
