@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { AnyDocument } from '@osier/contracts/document';
 import { documentSubject } from '@osier/contracts/subjects';
 import { type FakeKernel, fakeKernel } from '@osier/dataplane/fake';
-import { readBackFake } from '@osier/dataplane/fake/witness';
+import { readBackFake, watchFake } from '@osier/dataplane/fake/witness';
 import { KernelError } from '@osier/dataplane/kernel';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { attest } from '@osier/domain/reconcile/attest';
@@ -37,6 +37,7 @@ class Node {
       }
     };
     const observe = createObserver();
+    const watch = watchFake(kernel);
     const quiet = <T>(look: () => T): T => {
       const left = this.failIn;
       this.failIn = undefined;
@@ -50,7 +51,8 @@ class Node {
     this.enforcer = createEnforcer({
       kernel, node: here, devices: createDevices(kernel, { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 }),
       witness: {
-        look: () => (this.#mayFail('look'), quiet(() => observe(readBackFake(kernel)))),
+        look: () => (this.#mayFail('look'), quiet(() => observe(watch.readBack()))),
+        devicesChanged: () => quiet(() => watch.changed()),
         lookAtTables: () => (this.#mayFail('look'), this.narrow++, quiet(() => observe.tables(readBackFake(kernel)))),
         inside: () => [], connections: (rd, address) => [...kernel.tracked].filter((flow) => flow.startsWith(`${rd} `) && flow.includes(hex(mapped16(address)))).length,
       },

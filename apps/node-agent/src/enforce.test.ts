@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AnyDocument } from '@osier/contracts/document';
 import { type FakeKernel, fakeKernel } from '@osier/dataplane/fake';
-import { readBackFake } from '@osier/dataplane/fake/witness';
+import { readBackFake, watchFake } from '@osier/dataplane/fake/witness';
 import { KernelError } from '@osier/dataplane/kernel';
 import { createView, type View } from '@osier/domain/reconcile/view';
 import { deleted, make, node as here, production, staging } from '../test/world.ts';
 import { createEnforcer, type Enforced, type Enforcer } from './enforce.ts';
-import { createDevices } from './kernel/devices.ts';
+import { createDevices, hostNameOf } from './kernel/devices.ts';
 import { readTables } from './kernel/records.ts';
 import { createObserver } from './kernel/witness.ts';
 
@@ -24,10 +24,11 @@ class Node {
   constructor(kernel: FakeKernel = fakeKernel()) {
     this.kernel = kernel;
     const observe = createObserver();
+    const watch = watchFake(kernel);
     this.enforcer = createEnforcer({
       kernel: this.kernel, node: here, devices: createDevices(this.kernel, { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 }),
       witness: {
-        look: () => (this.looks.all++, observe(readBackFake(this.kernel))), lookAtTables: () => (this.looks.tables++, observe.tables(readBackFake(this.kernel))),
+        look: () => (this.looks.all++, observe(watch.readBack())), devicesChanged: watch.changed, lookAtTables: () => (this.looks.tables++, observe.tables(readBackFake(this.kernel))),
         inside: () => [], connections: () => 0,
       },
     });
@@ -154,6 +155,25 @@ describe('a kernel that is brought up to date change by change', () => {
       if (!goesOn) expect({ ...about, left: policy.list() }).toEqual({ ...about, left: expect.arrayContaining(rows) });
     }
     expect(hid).toBeGreaterThan(250);
+  });
+
+  it('is said to enforce a rule only where the devices are what they were, too', () => {
+    const harms: readonly ((kernel: FakeKernel, host: string) => void)[] = [
+      ({ links }, host) => links.strip(host),
+      ({ links }, host) => links.removeVeth(host),
+      ({ links }, host) => links.devices.set(host, { ...links.devices.get(host) as NonNullable<ReturnType<typeof links.devices.get>>, up: false }),
+    ];
+    for (const harm of harms) {
+      const node = began();
+      harm(node.kernel, hostNameOf(db.id));
+      node.tell(onlyApi);
+      expect(node.enforce().differences.join()).toContain(hostNameOf(db.id));
+      expect(node.enforce(true).differences).toEqual([]);
+      const { all } = node.looks;
+      node.tell(deleted(onlyApi));
+      expect(node.enforce()).toMatchObject({ differences: [], steps: expect.any(Number) });
+      expect(node.looks.all).toBe(all);
+    }
   });
 
   it('is not believed to hold what was written', () => {

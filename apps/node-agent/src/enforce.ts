@@ -79,7 +79,8 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     return learned;
   };
   /** `from`: what the attestor has seen to be as it should. */
-  const readBack = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>, changed: Changed, from: Confirmed | undefined, withdrawn: Iterable<string>, devicesToo: boolean) => {
+  const readBack = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>, changed: Changed, from: Confirmed | undefined, withdrawn: Iterable<string>, devicesConcerned: boolean) => {
+    const devicesToo = devicesConcerned || witness.lookAtTables === undefined || witness.devicesChanged?.() !== false;
     const seen = devicesToo || witness.lookAtTables === undefined ? witness.look() : witness.lookAtTables();
     const { policy } = numbering?.tables ?? emptyTables;
     const attestation = from === undefined || seen.touched === undefined ? attestor.attest(program, ifindexes, seen.tables, policy)

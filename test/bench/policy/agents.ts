@@ -22,7 +22,7 @@ for (const { name, ...login } of nodes) {
   const observe = createObserver();
   await startAgent({
     node: name, bus, kernel, log: silent, now: Date.now, newId: () => v7(), every,
-    witness: { look: () => observe(readBackFake(kernel)), lookAtTables: () => observe.tables(readBackFake(kernel)), inside: () => [], connections: () => 0 },
+    witness: { look: () => observe(readBackFake(kernel)), devicesChanged: () => false, lookAtTables: () => observe.tables(readBackFake(kernel)), inside: () => [], connections: () => 0 },
     devices: { netnsDir: '/run/netns', underlayMtu: 1500, underlayDevice: undefined, vxlanPort: 4789 },
     onReady: () => {
       if (++ready === nodes.length) writeFileSync(readyFile, '');

@@ -14,8 +14,10 @@ export interface Observed {
 /** Another pair of eyes than the writer's. Throws where it cannot see: never half a picture. */
 export interface Witness {
   look(): Observed;
-  /** The tables alone, for when no device has been touched: as whole, but without faults. */
+  /** The tables alone, for when no device is other than at the last `look`: as whole, but without faults. */
   lookAtTables?(): Observed;
+  /** Whether a device, or what is attached to one, may be other than at the last `look`; who cannot say looks. */
+  devicesChanged?(): boolean;
   /** What is wrong on the workload's own side of an endpoint, a line each. */
   inside(endpoint: LocalEndpoint): readonly string[];
   /** Tracked connections of an address. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { countConnections, type InsideSeen, lookInside, type NodeDump, readBack, readBackTables, type Remembered, type TablesDump, type Where, WitnessError } from '@osier/dataplane/witness';
+import { countConnections, DeviceWatch, type InsideSeen, lookInside, type NodeDump, readBackTables, type Remembered, type TablesDump, type Where, WitnessError } from '@osier/dataplane/witness';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import type { LocalEndpoint } from '@osier/domain/reconcile/program';
 import type { Touched } from '@osier/domain/reconcile/attest';
@@ -14,8 +14,10 @@ import type { Observed, Witness } from './observed.ts';
 export function witnessOf(where: Where, netnsDir: string): Witness {
   const observe = createObserver();
   const remembered: Remembered = new Map();
+  const devices = new DeviceWatch(where);
   return {
-    look: () => observe(readBack(where, remembered)),
+    look: () => observe(devices.readBack(remembered)),
+    devicesChanged: () => devices.changed(),
     lookAtTables: () => observe.tables(readBackTables(where, remembered)),
     inside(endpoint) {
       try {

@@ -2,7 +2,7 @@
 import { checkDeviceName, checkVeth, checkVxlan } from './checks.ts';
 import { KernelError, type LinkInfo, type Links, type VethOptions, type VxlanOptions } from './kernel.ts';
 
-export type FakeDevice = LinkInfo & { veth?: VethOptions; vxlan?: VxlanOptions };
+export type FakeDevice = LinkInfo & { veth?: VethOptions; vxlan?: VxlanOptions; bare?: boolean };
 
 const FIRST_IFINDEX = 10;
 
@@ -48,6 +48,13 @@ export class FakeLinks implements Links {
     const ifindex = this.prepareVeth(options);
     this.activateVeth(options.hostName);
     return ifindex;
+  }
+
+  /** Somebody takes the programs off; the next `prepareVeth` puts them on. */
+  strip(hostName: string): void {
+    const known = this.devices.get(hostName);
+    if (!known) throw missing(hostName);
+    known.bare = true;
   }
 
   removeVeth(hostName: string): void {

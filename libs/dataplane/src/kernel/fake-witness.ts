@@ -40,9 +40,24 @@ export function readBackFake(kernel: FakeKernel): NodeDump {
     links: kernel.links.list(),
     attachments: kernel.links.list().map(({ name, ifindex, kind }): Attachment => {
       const seen = (program: keyof typeof FAKE_TAGS) => ({ name: program, tag: FAKE_TAGS[program] });
+      if (kernel.links.devices.get(name)?.bare) return { device: name, ifindex };
       if (kind === 'vxlan') return { device: name, ifindex, ingress: seen('from_vxlan') };
       return { device: name, ifindex, ingress: seen('from_endpoint'), egress: seen('to_endpoint') };
     }),
+  };
+}
+
+/** Looks at a fake as `DeviceWatch` at a node. */
+export function watchFake(kernel: FakeKernel): { readBack(): NodeDump; changed(): boolean } {
+  let seen: string | undefined;
+  const devices = ({ links, attachments }: NodeDump): string => JSON.stringify([links, attachments]);
+  return {
+    readBack() {
+      const dump = readBackFake(kernel);
+      seen = devices(dump);
+      return dump;
+    },
+    changed: () => devices(readBackFake(kernel)) !== seen,
   };
 }
 

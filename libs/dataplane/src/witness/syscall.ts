@@ -7,12 +7,16 @@ const openat = libc.func('int open(const char *path, int flags)');
 const closeFile = libc.func('int close(int fd)');
 const setns = libc.func('int setns(int fd, int type)');
 const socketOf = libc.func('int socket(int domain, int type, int protocol)');
+const bind = libc.func('int bind(int fd, const void *address, uint32_t size)');
 const write = libc.func('int64_t write(int fd, const void *bytes, size_t size)');
 const read = libc.func('int64_t read(int fd, _Out_ void *bytes, size_t size)');
 
 const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
 const CLOEXEC = 0x80000;
 const NEWNET = 0x40000000;
+const NONBLOCK = 0x800;
+const EAGAIN = 11;
+const ENOBUFS = 105;
 
 /** The read-back could not be done: that is no statement about what the kernel holds. */
 export class WitnessError extends Error {
@@ -71,13 +75,13 @@ function open(path: string): number {
 }
 
 /** A netlink socket of another namespace; synchronous, so that nothing else of this process runs there. */
-export function routeSocket(netnsPath: string | undefined): number {
-  if (netnsPath === undefined) return socketHere();
+export function routeSocket(netnsPath: string | undefined, flags = 0): number {
+  if (netnsPath === undefined) return socketHere(flags);
   const there = open(netnsPath);
   const home = open('/proc/thread-self/ns/net');
   try {
     if (setns(there, NEWNET) < 0) throw new WitnessError('the namespace cannot be entered', netnsPath, koffi.errno());
-    const fd = socketHere();
+    const fd = socketHere(flags);
     if (setns(home, NEWNET) < 0) process.abort();
     return fd;
   } finally {
@@ -86,8 +90,32 @@ export function routeSocket(netnsPath: string | undefined): number {
   }
 }
 
-function socketHere(): number {
-  return socketOf(16, 3 | CLOEXEC, 0);
+function socketHere(flags: number): number {
+  const fd: number = socketOf(16, 3 | CLOEXEC | flags, 0);
+  if (fd < 0) throw new WitnessError('there is no netlink socket', 'netlink', koffi.errno());
+  return fd;
+}
+
+/** One that is told what happens, and never waited for. */
+export function newsSocket(netnsPath: string | undefined, groups: number): number {
+  const fd = routeSocket(netnsPath, NONBLOCK);
+  const address = Buffer.alloc(12);
+  address.writeUInt16LE(16, 0);
+  address.writeUInt32LE(groups, 8);
+  if (bind(fd, address, address.length) === 0) return fd;
+  const errno = koffi.errno();
+  close(fd);
+  throw new WitnessError('netlink tells no news', 'netlink', errno);
+}
+
+/** `lost`: more happened than the socket could hold. */
+export function readNews(fd: number, into: Uint8Array): number | 'none' | 'lost' {
+  const length = Number(read(fd, into, into.length));
+  if (length > 0) return length;
+  const errno = koffi.errno();
+  if (length < 0 && errno === EAGAIN) return 'none';
+  if (length < 0 && errno === ENOBUFS) return 'lost';
+  throw new WitnessError('netlink tells no news any more', 'netlink', errno);
 }
 
 export function writeTo(fd: number, bytes: Uint8Array): void {

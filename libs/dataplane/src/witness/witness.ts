@@ -8,6 +8,7 @@ import { devicesOf } from './devices.ts';
 import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen, TablesDump } from './dump.ts';
 import type { Row, Value } from './layout.ts';
 import { type Pair, PinnedMap } from './maps.ts';
+import { DeviceNews } from './news.ts';
 import { WitnessError } from './syscall.ts';
 
 export type {
@@ -67,6 +68,44 @@ export function readBackTables(where: Where, remembered: Remembered = new Map())
     identities: rows('identities', digest),
     policies: rows('policies', digest),
   };
+}
+
+/**
+ * Says what of a node's devices and attachments is other than when `readBack` was called last; of a kernel that has nothing to say, nothing is asked. Not for ever: what
+ * it does not tell of, only `readBack` sees.
+ */
+export class DeviceWatch {
+  readonly #where: Where;
+  #news: DeviceNews | undefined;
+  #known: ReadonlySet<number> = new Set();
+  #changed = true;
+
+  constructor(where: Where) {
+    this.#where = where;
+  }
+
+  /** As `readBack`. What happens while it reads is news afterwards. */
+  readBack(remembered?: Remembered): NodeDump {
+    this.#news ??= new DeviceNews(this.#where.netnsPath, DEVICE_PREFIX);
+    this.#news.take(this.#known);
+    // Until all of it has been seen.
+    this.#changed = true;
+    const dump = readBack(this.#where, remembered);
+    this.#known = new Set(dump.links.map((link) => link.ifindex));
+    this.#changed = false;
+    return dump;
+  }
+
+  /** Whether a device, or what is attached to one, may be other than `readBack` said last. */
+  changed(): boolean {
+    this.#changed ||= this.#news === undefined || this.#news.take(this.#known);
+    return this.#changed;
+  }
+
+  close(): void {
+    this.#news?.close();
+    this.#news = undefined;
+  }
 }
 
 /** How many tracked connections an address still has: zero before it may be given away again. */
