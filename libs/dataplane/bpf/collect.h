@@ -38,6 +38,7 @@ static long collect_entry(struct bpf_map *map, const struct conntrack_key *found
 {
 	struct conntrack_key key = *found;
 	struct judgement j = {};
+	struct question q = {}; /* its own: packets may come in between */
 	__u64 last_seen = entry->last_seen;
 
 	c->request.walked++;
@@ -57,7 +58,7 @@ static long collect_entry(struct bpf_map *map, const struct conntrack_key *found
 		c->request.expired++;
 		return 0;
 	}
-	if (entry->epoch != c->world.epoch && entry->state != STATE_REVOKED && recheck(&key, entry, &c->world, &j))
+	if (entry->epoch != c->world.epoch && entry->state != STATE_REVOKED && recheck(&key, entry, &c->world, &j, &q))
 		c->request.revoked++;
 	return 0;
 }

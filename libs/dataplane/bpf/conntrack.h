@@ -59,16 +59,14 @@ static __always_inline void remember_judgement(struct conntrack_entry *entry, co
 	entry->shadow_ingress_rule = j->shadow.ingress_rule;
 }
 
-/* Asks the present world about a flow that a former one allowed. */
+/* Asks the present world about a flow that a former one allowed; `q` is room for the question. */
 static __noinline int recheck(const struct conntrack_key *key, struct conntrack_entry *entry, const struct world *w,
-			      struct judgement *j)
+			      struct judgement *j, struct question *q)
 {
-	struct question q = {};
-
-	if (!key || !entry || !w || !j)
+	if (!key || !entry || !w || !j || !q)
 		return DROP_INTERNAL;
-	original_question(&q, key, entry);
-	if (judge(j, &q, w->column)) {
+	original_question(q, key, entry);
+	if (judge(j, q, w->column)) {
 		entry->state = STATE_REVOKED;
 		tell_end(key, entry, w, ENDED_POLICY);
 		/* from now on who denied it, for the denials to come */
@@ -187,8 +185,14 @@ static __always_inline int follow(const struct conntrack_key *key, struct conntr
 		j->reason = DROP_POLICY_DENIED;
 		return DROP_POLICY_DENIED;
 	}
-	if (entry->epoch != w->epoch && recheck(key, entry, w, j))
-		return j->reason;
+	if (entry->epoch != w->epoch) {
+		struct scratch *s = find_scratch();
+
+		if (!s)
+			return DROP_INTERNAL;
+		if (recheck(key, entry, w, j, &s->question))
+			return j->reason;
+	}
 	count_packet(entry, p, w, way);
 	if (!p->related)
 		advance(key, entry, p, w, way);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every map. All are pinned by name, so that a new agent finds what the former one left. */
+/* Every map but `scratch` (policy.h). All are pinned by name, so that a new agent finds what the former one left. */
 #ifndef OSIER_MAPS_H
 #define OSIER_MAPS_H
 
@@ -69,6 +69,22 @@ struct {
 	__type(key, __u32);
 	__type(value, struct digest_record);
 } policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LIMIT_PROGRAMS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct program_record);
+} programs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LIMIT_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct slot_record);
+} slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -7,6 +7,8 @@
  *                    other workload's eth0 ◄── redirect_peer ◄──[from_vxlan]◄── VXLAN device
  *
  * Nothing that enters here ever reaches the host's stack: it is delivered or dropped, and every drop is counted.
+ *
+ * The deepest calls are to walk_layers (policy.h), with 512 bytes of stack for all: what is not on that way and needs some is __noinline.
  */
 #include "collect.h"
 
@@ -28,7 +30,7 @@ static __always_inline int same_ipv4(const __u8 *address, const __u8 *ip)
 }
 
 /* Every address is at the router, except the asker's own: a workload that checks for a duplicate must hear nothing. */
-static __always_inline int answer_arp(struct __sk_buff *skb, const struct endpoint_record *endpoint)
+static __noinline int answer_arp(struct __sk_buff *skb, const struct endpoint_record *endpoint)
 {
 	struct arp_ipv4 arp;
 	__u8 router[6] = ROUTER_MAC;
@@ -75,7 +77,7 @@ static __always_inline int deliver_local(struct __sk_buff *skb, const struct end
 	return bpf_redirect_peer(ifindex, 0);
 }
 
-static __always_inline int deliver_remote(struct __sk_buff *skb, const struct address_record *destination,
+static __noinline int deliver_remote(struct __sk_buff *skb, const struct address_record *destination,
 					  const struct config_record *config_now)
 {
 	struct bpf_tunnel_key tunnel = { .tunnel_id = destination->target_rd, .tunnel_ttl = 64 };
@@ -175,13 +177,12 @@ int to_endpoint(struct __sk_buff *skb)
 	return drop(skb, DROP_SEALED);
 }
 
-static __always_inline int receive(struct __sk_buff *skb, struct packet *p, const struct world *w, __u32 rd, __be32 tunnel)
+static __always_inline int receive(struct __sk_buff *skb, struct packet *p, const struct world *w, __u32 rd, const __u8 *outer)
 {
 	struct judgement j = {};
 	struct address_record *source = find_address(rd, p->source);
 	struct address_record *destination;
 	struct endpoint_record *target;
-	__u8 outer[16];
 	int reason;
 
 	/* no node sends that: it counts a hop and drops what has none left */
@@ -190,7 +191,6 @@ static __always_inline int receive(struct __sk_buff *skb, struct packet *p, cons
 	if (!source)
 		return refuse(skb, p, &j, w, rd, DROP_UNKNOWN_PEER);
 	j.network = source->network;
-	map_ipv4(outer, tunnel);
 	if (source->kind != ADDRESS_REMOTE || !same_address(source->tunnel, outer))
 		return refuse(skb, p, &j, w, rd, DROP_SPOOFED_TUNNEL);
 	destination = find_address(rd, p->destination);
@@ -207,16 +207,29 @@ static __always_inline int receive(struct __sk_buff *skb, struct packet *p, cons
 	return deliver_local(skb, target, destination->ifindex);
 }
 
+/* Whose packet it says it is, and the tunnel endpoint that it came from. */
+static __noinline int read_tunnel(struct __sk_buff *skb, __u32 *rd, __u8 *outer)
+{
+	struct bpf_tunnel_key tunnel = {};
+
+	if (!rd || !outer || bpf_skb_get_tunnel_key(skb, &tunnel, __builtin_offsetof(struct bpf_tunnel_key, local_ipv4), 0))
+		return DROP_MALFORMED;
+	*rd = tunnel.tunnel_id;
+	map_ipv4(outer, bpf_htonl(tunnel.remote_ipv4));
+	return DROP_NONE;
+}
+
 SEC("tc")
 int from_vxlan(struct __sk_buff *skb)
 {
-	struct bpf_tunnel_key tunnel = {};
+	__u8 outer[16] = {};
+	__u32 rd = 0;
 	struct world w = {};
 	struct packet p = {};
 	struct ethhdr eth;
 	int reason;
 
-	if (bpf_skb_get_tunnel_key(skb, &tunnel, __builtin_offsetof(struct bpf_tunnel_key, local_ipv4), 0))
+	if (read_tunnel(skb, &rd, outer))
 		return drop(skb, DROP_MALFORMED);
 	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
 		return drop(skb, DROP_MALFORMED);
@@ -229,9 +242,9 @@ int from_vxlan(struct __sk_buff *skb)
 	if (reason) {
 		struct judgement j = {};
 
-		return refuse(skb, &p, &j, &w, tunnel.tunnel_id, reason);
+		return refuse(skb, &p, &j, &w, rd, reason);
 	}
-	return receive(skb, &p, &w, tunnel.tunnel_id, bpf_htonl(tunnel.remote_ipv4));
+	return receive(skb, &p, &w, rd, outer);
 }
 
 SEC("tc")
@@ -252,6 +265,7 @@ int collect(struct __sk_buff *skb)
 /* Types that no map names, kept in the BTF for the record generator. */
 SEC(".osier.types") const struct {
 	enum limits limits;
+	enum program_limits program_limits;
 	enum timeouts timeouts;
 	enum endpoint_flag endpoint_flag;
 	enum record_flag record_flag;

@@ -207,7 +207,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 }
 
 /* Fills *p as far as it can, so that a refusal can be told with its addresses. */
-static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
+static __noinline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 {
 	struct iphdr ip;
 	__u32 offset;

@@ -6,6 +6,7 @@
 #include "report.h"
 
 #define EXACT_PREFIX 96
+#define ATTEMPTS 8 /* of a question that packets interrupt; then it is answered by no */
 
 static __always_inline struct address_record *find_address(__u32 rd, const __u8 *address)
 {
@@ -26,27 +27,12 @@ static __always_inline struct endpoint_record *find_endpoint(__u32 ifindex, __u3
 	return endpoint;
 }
 
-/* Returns a drop reason; *rule is the deciding one, also for a denial. */
-static __always_inline int evaluate(struct policy_key *key, __u32 *rule)
-{
-	struct policy_entry *exact = bpf_map_lookup_elem(&policy, key);
-	struct policy_entry *any;
-
-	key->peer = 0;
-	any = bpf_map_lookup_elem(&policy, key);
-	if (exact && any) {
-		if (any->precedence > exact->precedence)
-			exact = any;
-		else if (any->precedence == exact->precedence && any->action == ACTION_DENY)
-			exact = any;
-	} else if (any) {
-		exact = any;
-	}
-	if (!exact)
-		return DROP_POLICY_MISSING;
-	*rule = exact->rule;
-	return exact->action == ACTION_ALLOW ? DROP_NONE : DROP_POLICY_DENIED;
-}
+/* What a walk over the layers of a program found. */
+struct finding {
+	__u64 rank; /* 0: nothing */
+	__u32 rule;
+	__u32 action;
+};
 
 /* The tuple of a flow in its original direction. */
 struct question {
@@ -58,25 +44,150 @@ struct question {
 	__u8 reserved; /* the verifier wants every byte written */
 };
 
-static __always_inline int ask(const struct question *q, __u32 subject, __u32 peer, enum direction direction, __u32 *rule)
-{
-	struct policy_key key = {
-		.prefixlen = EXACT_PREFIX,
-		.policy = subject,
-		.peer = peer,
-		.direction = direction,
-		.protocol = q->protocol,
-		.port = q->policy_port,
-	};
+/*
+ * What one question needs while it is asked. Off the stack, of which a chain of calls has 512 bytes. A processor asks one question at a
+ * time: programs of traffic control are not interrupted by each other, and a shadow is asked after the verdict is out of here. Only
+ * `collect`, which the agent runs, may be interrupted by a packet: `asked` tells it, and it asks again.
+ */
+struct scratch {
+	struct question question; /* of a recheck of a packet: a new flow has its own on the stack */
+	__u32 asked;
+	struct policy_key key;
+	__u32 peer;
+	__u64 below; /* the limit of a rank */
+	struct finding found;
+};
 
-	return evaluate(&key, rule);
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch SEC(".maps");
+
+/* Entries of a tier have all the ranks from here to where the tier before it begins. */
+static __always_inline __u64 lowest_rank(__u32 tier)
+{
+	return (__u64)(TIERS_PER_PROGRAM - tier) << 49;
+}
+
+/* The highest is asked first: the lowest tier, the highest precedence, the lowest place, a denial. Never 0. */
+static __always_inline __u64 rank_of(const struct policy_entry *entry)
+{
+	return lowest_rank(entry->tier % TIERS_PER_PROGRAM) | (__u64)entry->precedence << 17 |
+	       (__u64)(0xffff - entry->place) << 1 | (entry->action == ACTION_DENY);
+}
+
+static __always_inline __u32 tier_of(const struct finding *found)
+{
+	return TIERS_PER_PROGRAM - (found->rank >> 49);
+}
+
+static __always_inline struct scratch *find_scratch(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&scratch, &only);
+}
+
+static __always_inline void look_up(struct scratch *s, __u32 peer)
+{
+	struct policy_entry *entry;
+	__u64 rank;
+
+	s->key.peer = peer;
+	entry = bpf_map_lookup_elem(&policy, &s->key);
+	if (!entry)
+		return;
+	rank = rank_of(entry);
+	if (rank >= s->below || rank <= s->found.rank)
+		return;
+	s->found.rank = rank;
+	s->found.rule = entry->rule;
+	s->found.action = entry->action;
+}
+
+/* The layer of a slot in a column, or 0. */
+static __always_inline __u32 layer_of(__u32 slot, __u32 column)
+{
+	struct slot_record *record = bpf_map_lookup_elem(&slots, &slot);
+
+	return record ? record->layer[column & 1] : 0;
+}
+
+/*
+ * The highest rank below the limit that any layer of the program has. Returns a drop reason.
+ * Global, so that the verifier goes through it once and not for each walk and each call. It takes no pointer: before 6.2 a key that a
+ * global function was given is none for a map.
+ */
+__noinline int walk_layers(__u32 subject, __u32 column)
+{
+	struct scratch *s = find_scratch();
+	struct program_record *program;
+
+	if (!s)
+		return DROP_INTERNAL;
+	s->found.rank = 0;
+	program = bpf_map_lookup_elem(&programs, &subject);
+	if (!program) {
+		s->key.policy = subject;
+		look_up(s, s->peer);
+		look_up(s, 0);
+	}
+	for (int i = 0; program && i < LAYERS_PER_PROGRAM && program->slots[i]; i++) {
+		s->key.policy = layer_of(program->slots[i], column);
+		if (!s->key.policy)
+			return DROP_POLICY_MISSING;
+		look_up(s, s->peer);
+		look_up(s, 0);
+	}
+	return s->found.rank ? DROP_NONE : DROP_POLICY_MISSING;
+}
+
+/* Returns a drop reason; *rule is the deciding one, also for a denial. There is no room for what each tier says: each is a walk. */
+static __always_inline int evaluate(struct scratch *s, __u32 subject, __u32 column, __u32 *rule)
+{
+	s->below = ~0ULL;
+	for (int walk = 0; walk < TIERS_PER_PROGRAM; walk++) {
+		if (walk_layers(subject, column))
+			return DROP_POLICY_MISSING;
+		if (s->found.action != ACTION_PASS) {
+			*rule = s->found.rule;
+			return s->found.action == ACTION_ALLOW ? DROP_NONE : DROP_POLICY_DENIED;
+		}
+		s->below = lowest_rank(tier_of(&s->found));
+	}
+	return DROP_POLICY_MISSING;
+}
+
+static __always_inline int ask(const struct question *q, __u32 subject, __u32 peer, enum direction direction, __u32 column,
+			       __u32 *rule)
+{
+	struct scratch *s = find_scratch();
+	int reason = DROP_INTERNAL;
+
+	if (!s)
+		return DROP_INTERNAL;
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		__u32 turn = ++*(volatile __u32 *)&s->asked;
+
+		s->key.prefixlen = EXACT_PREFIX;
+		s->peer = peer;
+		s->key.direction = direction;
+		s->key.protocol = q->protocol;
+		s->key.port = q->policy_port;
+		reason = evaluate(s, subject, column, rule);
+		if (*(volatile __u32 *)&s->asked == turn)
+			return reason;
+	}
+	return DROP_INTERNAL;
 }
 
 static __always_inline int judge_side(struct judgement *j, const struct question *q, __u32 subject, __u32 peer,
-				      enum direction direction, __u32 *rule)
+				      enum direction direction, __u32 column, __u32 *rule)
 {
 	j->direction = direction;
-	return ask(q, subject, peer, direction, rule);
+	return ask(q, subject, peer, direction, column, rule);
 }
 
 static __noinline int judge_flow(struct judgement *j, const struct question *q, __u32 column)
@@ -104,7 +215,7 @@ static __noinline int judge_flow(struct judgement *j, const struct question *q, 
 		endpoint = find_endpoint(source->ifindex, q->rd, q->source);
 		if (!endpoint)
 			return DROP_STALE_ENDPOINT;
-		reason = judge_side(j, q, endpoint->policy[column], j->destination_identity, DIRECTION_EGRESS, &j->egress_rule);
+		reason = judge_side(j, q, endpoint->policy[column], j->destination_identity, DIRECTION_EGRESS, column, &j->egress_rule);
 		if (reason)
 			return reason;
 	}
@@ -113,7 +224,7 @@ static __noinline int judge_flow(struct judgement *j, const struct question *q, 
 		endpoint = find_endpoint(destination->ifindex, q->rd, q->destination);
 		if (!endpoint)
 			return DROP_STALE_ENDPOINT;
-		reason = judge_side(j, q, endpoint->policy[column], j->source_identity, DIRECTION_INGRESS, &j->ingress_rule);
+		reason = judge_side(j, q, endpoint->policy[column], j->source_identity, DIRECTION_INGRESS, column, &j->ingress_rule);
 		if (reason)
 			return reason;
 	}
@@ -128,8 +239,8 @@ static __always_inline int imagine_side(const struct endpoint_record *endpoint, 
 	__u32 untold;
 
 	if (endpoint->shadow[column])
-		return ask(q, endpoint->shadow[column], peer, direction, rule);
-	return ask(q, endpoint->policy[column], peer, direction, &untold);
+		return ask(q, endpoint->shadow[column], peer, direction, column, rule);
+	return ask(q, endpoint->policy[column], peer, direction, column, &untold);
 }
 
 /*

@@ -23,11 +23,16 @@ enum limits {
 	LIMIT_RULES = 65536,
 	LIMIT_IDENTITIES = 65536,
 	LIMIT_POLICIES = 16384,
+	LIMIT_PROGRAMS = 16384,
+	LIMIT_SLOTS = 16384,
 	LIMIT_CONNTRACK = 65536,
 	LIMIT_DENIALS = 8192,
 	LIMIT_FLOWS = 1048576, /* bytes; a power of two and a multiple of the page */
 	LIMIT_DROPS = 25,      /* one for each drop_reason */
 };
+
+/* How many policies may select one endpoint, and how many tiers they may be in. */
+enum program_limits { LAYERS_PER_PROGRAM = 16, TIERS_PER_PROGRAM = 16 };
 
 /* Defaults, in milliseconds; a non-zero field of the same name in config_record overrides one. */
 enum timeouts {
@@ -51,7 +56,7 @@ enum record_flag { RECORD_START = 1, RECORD_END = 2, RECORD_DENIED = 4 };
 
 enum SMALL_ENUM direction { DIRECTION_NONE = 0, DIRECTION_EGRESS = 1, DIRECTION_INGRESS = 2 };
 
-enum SMALL_ENUM action { ACTION_ALLOW = 1, ACTION_DENY = 2 };
+enum SMALL_ENUM action { ACTION_ALLOW = 1, ACTION_DENY = 2, ACTION_PASS = 3 };
 
 enum SMALL_ENUM flow_kind { FLOW_START = 1, FLOW_END = 2, FLOW_DENIED = 3 };
 
@@ -127,7 +132,7 @@ struct config_record {
 struct endpoint_record {
 	__u32 rd;
 	__u32 network;
-	__u32 policy[2]; /* by column: subject number in map `policy` */
+	__u32 policy[2]; /* by column: its program */
 	__u8 address[16];
 	__u8 mac[6];
 	__u16 flags; /* enum endpoint_flag */
@@ -152,14 +157,31 @@ struct address_record {
 };
 
 /*
+ * map `programs`: one slot for each policy that selects an endpoint; 0 ends the list.
+ * A program without a row here is its own and only layer: so it was before there were layers.
+ */
+struct program_record {
+	__u32 slots[LAYERS_PER_PROGRAM];
+};
+
+/* map `slots`: one policy, as its program or many programs name it. A slot without a row, or without a layer, denies everything. */
+struct slot_record {
+	__u32 layer[2];  /* by column: what the policy means, in map `policy` */
+	__u8 digest[32]; /* what the slot stands for; only the agent reads it */
+};
+
+/*
  * map `policy`, an LPM trie. prefixlen counts bits from `policy` on: 72 = any protocol, 80 = any port,
- * 80…96 = a port range by prefix, 96 = one port. Two look-ups: exact peer, then peer 0 (any).
- * The higher precedence wins, deny at a tie; within one peer the longest prefix is the match.
- * For ICMP the port is (type << 8 | code).
+ * 80…96 = a port range by prefix, 96 = one port. Two look-ups in each layer: exact peer, then peer 0 (any);
+ * within one peer the longest prefix is the match. For ICMP the port is (type << 8 | code).
+ *
+ * What was found in all layers of a program is asked by tier, the lowest first. In a tier the higher precedence wins,
+ * then the lower place, then deny, then the earlier slot and the exact peer. If that is a pass, the next tier is asked; otherwise it
+ * decides. If none decides, nothing passes.
  */
 struct policy_key {
 	__u32 prefixlen;
-	__u32 policy;
+	__u32 policy; /* a layer's number, or that of a program without a row; the two have no number in common */
 	__u32 peer;
 	enum direction direction;
 	__u8 protocol;
@@ -170,7 +192,8 @@ struct policy_entry {
 	__u32 precedence;
 	__u32 rule;
 	enum action action;
-	__u8 reserved[3];
+	__u8 tier;   /* below TIERS_PER_PROGRAM */
+	__u16 place; /* of the policy among those of the same precedence */
 };
 
 /* maps `rules`, `identities`, `policies`: what a number means. Only the agent reads them, when it restarts. */

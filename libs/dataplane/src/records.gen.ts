@@ -8,6 +8,8 @@ export const Limits = {
   rules: 65536,
   identities: 65536,
   policies: 16384,
+  programs: 16384,
+  slots: 16384,
   conntrack: 65536,
   denials: 8192,
   flows: 1048576,
@@ -15,6 +17,13 @@ export const Limits = {
 } as const;
 export type LimitsName = keyof typeof Limits;
 export type Limits = (typeof Limits)[LimitsName];
+
+export const ProgramLimits = {
+  layers_per_program: 16,
+  tiers_per_program: 16,
+} as const;
+export type ProgramLimitsName = keyof typeof ProgramLimits;
+export type ProgramLimits = (typeof ProgramLimits)[ProgramLimitsName];
 
 export const Timeouts = {
   tcp_syn: 60000,
@@ -63,6 +72,7 @@ export type Direction = (typeof Direction)[DirectionName];
 export const Action = {
   allow: 1,
   deny: 2,
+  pass: 3,
 } as const;
 export type ActionName = keyof typeof Action;
 export type Action = (typeof Action)[ActionName];
@@ -293,6 +303,59 @@ export const addressRecord: Codec<AddressRecord> = {
   },
 };
 
+export interface ProgramRecord {
+  slots: [number, number, number, number, number, number, number, number, number, number, number, number, number, number, number, number];
+}
+
+export const programRecord: Codec<ProgramRecord> = {
+  name: 'program_record',
+  size: 64,
+  encode(view, at, r) {
+    view.setUint32(at + 0, checkUint(r.slots[0], 32, 'slots[0]'), true);
+    view.setUint32(at + 4, checkUint(r.slots[1], 32, 'slots[1]'), true);
+    view.setUint32(at + 8, checkUint(r.slots[2], 32, 'slots[2]'), true);
+    view.setUint32(at + 12, checkUint(r.slots[3], 32, 'slots[3]'), true);
+    view.setUint32(at + 16, checkUint(r.slots[4], 32, 'slots[4]'), true);
+    view.setUint32(at + 20, checkUint(r.slots[5], 32, 'slots[5]'), true);
+    view.setUint32(at + 24, checkUint(r.slots[6], 32, 'slots[6]'), true);
+    view.setUint32(at + 28, checkUint(r.slots[7], 32, 'slots[7]'), true);
+    view.setUint32(at + 32, checkUint(r.slots[8], 32, 'slots[8]'), true);
+    view.setUint32(at + 36, checkUint(r.slots[9], 32, 'slots[9]'), true);
+    view.setUint32(at + 40, checkUint(r.slots[10], 32, 'slots[10]'), true);
+    view.setUint32(at + 44, checkUint(r.slots[11], 32, 'slots[11]'), true);
+    view.setUint32(at + 48, checkUint(r.slots[12], 32, 'slots[12]'), true);
+    view.setUint32(at + 52, checkUint(r.slots[13], 32, 'slots[13]'), true);
+    view.setUint32(at + 56, checkUint(r.slots[14], 32, 'slots[14]'), true);
+    view.setUint32(at + 60, checkUint(r.slots[15], 32, 'slots[15]'), true);
+  },
+  decode(view, at) {
+    return {
+      slots: [view.getUint32(at + 0, true), view.getUint32(at + 4, true), view.getUint32(at + 8, true), view.getUint32(at + 12, true), view.getUint32(at + 16, true), view.getUint32(at + 20, true), view.getUint32(at + 24, true), view.getUint32(at + 28, true), view.getUint32(at + 32, true), view.getUint32(at + 36, true), view.getUint32(at + 40, true), view.getUint32(at + 44, true), view.getUint32(at + 48, true), view.getUint32(at + 52, true), view.getUint32(at + 56, true), view.getUint32(at + 60, true)],
+    };
+  },
+};
+
+export interface SlotRecord {
+  layer: [number, number];
+  digest: Uint8Array;
+}
+
+export const slotRecord: Codec<SlotRecord> = {
+  name: 'slot_record',
+  size: 40,
+  encode(view, at, r) {
+    view.setUint32(at + 0, checkUint(r.layer[0], 32, 'layer[0]'), true);
+    view.setUint32(at + 4, checkUint(r.layer[1], 32, 'layer[1]'), true);
+    putBytes(view, at + 8, r.digest, 32, 'digest');
+  },
+  decode(view, at) {
+    return {
+      layer: [view.getUint32(at + 0, true), view.getUint32(at + 4, true)],
+      digest: getBytes(view, at + 8, 32),
+    };
+  },
+};
+
 export interface PolicyKey {
   prefixlen: number;
   policy: number;
@@ -329,6 +392,8 @@ export interface PolicyEntry {
   precedence: number;
   rule: number;
   action: Action;
+  tier: number;
+  place: number;
 }
 
 export const policyEntry: Codec<PolicyEntry> = {
@@ -338,15 +403,16 @@ export const policyEntry: Codec<PolicyEntry> = {
     view.setUint32(at + 0, checkUint(r.precedence, 32, 'precedence'), true);
     view.setUint32(at + 4, checkUint(r.rule, 32, 'rule'), true);
     view.setUint8(at + 8, checkUint(r.action, 8, 'action'));
-    view.setUint8(at + 9, 0);
-    view.setUint8(at + 10, 0);
-    view.setUint8(at + 11, 0);
+    view.setUint8(at + 9, checkUint(r.tier, 8, 'tier'));
+    view.setUint16(at + 10, checkUint(r.place, 16, 'place'), true);
   },
   decode(view, at) {
     return {
       precedence: view.getUint32(at + 0, true),
       rule: view.getUint32(at + 4, true),
       action: view.getUint8(at + 8) as Action,
+      tier: view.getUint8(at + 9),
+      place: view.getUint16(at + 10, true),
     };
   },
 };

@@ -1,6 +1,6 @@
 /** What every Kernel does, whether it is one or plays one. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Kernel, KernelError, type VethOptions } from '../src/kernel/kernel.ts';
+import { type Kernel, KernelError, programOf, type VethOptions } from '../src/kernel/kernel.ts';
 import { Action, AddressKind, Direction, type FlowEvent } from '../src/records.gen.ts';
 import type { NodeDump } from '../src/witness/dump.ts';
 
@@ -18,7 +18,7 @@ const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const ENDPOINT = { rd: 7, network: 1, policy: [3, 4] as [number, number], address: ip(1), mac, flags: 1, shadow: [0, 5] as [number, number] };
 const ADDRESS = { kind: AddressKind.local, network: 1, targetRd: 7, ifindex: 5, tunnel: new Uint8Array(16), identity: [1, 2] as [number, number], mac };
 const POLICY_KEY = { prefixlen: 96, policy: 3, peer: 2, direction: Direction.ingress, protocol: 6, port: 8080 };
-const POLICY_ENTRY = { precedence: 10, rule: 4, action: Action.deny };
+const POLICY_ENTRY = { precedence: 10, rule: 4, action: Action.deny, tier: 0, place: 0 };
 
 const code = (wanted: string) => expect.objectContaining({ code: wanted });
 
@@ -56,7 +56,7 @@ export function kernelContract(name: string, start: () => Subject): void {
       expect(subject.readBack()).toMatchObject({
         endpoints: [{ ifindex: 5, rd: 7, network: 1, policy: [3, 4], shadow: [0, 5], address: ip(1), mac, active: true }],
         addresses: [{ rd: 7, address: ip(1), kind: 'local', network: 1, ifindex: 5, identity: [1, 2] }],
-        policy: [{ prefixlen: 96, policy: 3, peer: 2, direction: 'ingress', protocol: 6, port: 8080, action: 'deny', precedence: 10, rule: 4 }],
+        policy: [{ prefixlen: 96, policy: 3, peer: 2, direction: 'ingress', protocol: 6, port: 8080, action: 'deny', precedence: 10, rule: 4, tier: 0, place: 0 }],
         identities: [{ number: 1, digest: 'ab'.repeat(32) }],
       });
     });
@@ -67,6 +67,29 @@ export function kernelContract(name: string, start: () => Subject): void {
       expect(kernel.policy.list()).toContainEqual([key, POLICY_ENTRY]);
       expect(subject.readBack().policy).toContainEqual(expect.objectContaining({ protocol: 132, port: 3868, direction: 'ingress' }));
       kernel.policy.remove([key]);
+    });
+
+    it('holds programs, slots and a pass with its tier and place, as the read-back shows', () => {
+      const full = Array.from({ length: 16 }, (_, index) => index + 21);
+      const entry = { ...POLICY_ENTRY, action: Action.pass, tier: 15, place: 65535 };
+      kernel.programs.put([[6, programOf([21, 22])], [7, programOf(full)], [8, programOf([])]]);
+      kernel.slots.put([[21, { layer: [31, 32], digest: new Uint8Array(32).fill(0xcd) }]]);
+      kernel.policy.put([[{ ...POLICY_KEY, policy: 31 }, entry]]);
+      expect(new Map(kernel.programs.list()).get(6)).toEqual({ slots: [21, 22, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] });
+      expect(kernel.slots.list()).toEqual([[21, { layer: [31, 32], digest: new Uint8Array(32).fill(0xcd) }]]);
+      expect(kernel.policy.list()).toContainEqual([{ ...POLICY_KEY, policy: 31 }, entry]);
+      const seen = subject.readBack();
+      expect(seen.programs.sort((a, b) => a.program - b.program)).toEqual([{ program: 6, slots: [21, 22] }, { program: 7, slots: full }, { program: 8, slots: [] }]);
+      expect(seen.slots).toEqual([{ slot: 21, layer: [31, 32], digest: 'cd'.repeat(32) }]);
+      expect(seen.policy.find((one) => one.policy === 31)).toMatchObject({ action: 'pass', tier: 15, place: 65535 });
+      kernel.programs.remove([6, 7, 8]);
+      kernel.slots.remove([21]);
+      kernel.policy.remove([{ ...POLICY_KEY, policy: 31 }]);
+      expect([kernel.programs.list(), kernel.slots.list(), subject.readBack().programs, subject.readBack().slots]).toEqual([[], [], [], []]);
+    });
+
+    it('makes no program of more slots than fit, nor of slot 0', () => {
+      for (const slots of [Array<number>(17).fill(1), [1, 0, 2]]) expect(() => programOf(slots)).toThrow(code('invalid-record'));
     });
 
     it('is read back as the same object where it is as it was, and as another where it is not', () => {
@@ -132,6 +155,8 @@ export function kernelContract(name: string, start: () => Subject): void {
       ['a number too large', () => kernel.endpoints.put([[5, { ...ENDPOINT, rd: 2 ** 32 }]]), 'endpoints.rd'],
       ['a negative number', () => kernel.endpoints.put([[-1, ENDPOINT]]), 'endpoints.key'],
       ['an address of 4 bytes', () => kernel.addresses.put([[{ rd: 1, address: new Uint8Array(4) }, ADDRESS]]), 'addresses.address'],
+      ['a tier too large', () => kernel.policy.put([[POLICY_KEY, { ...POLICY_ENTRY, tier: 256 }]]), 'policy.tier'],
+      ['a slot too large', () => kernel.programs.put([[1, { slots: [2 ** 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }]]), 'programs.slots[0]'],
       ['a fraction', () => kernel.policy.put([[{ ...POLICY_KEY, port: 1.5 }, POLICY_ENTRY]]), 'policy.port'],
       ['a MAC of 5 bytes', () => kernel.endpoints.put([[5, { ...ENDPOINT, mac: new Uint8Array(5) }]]), 'endpoints.mac'],
       ['the epoch', () => kernel.configure({ epoch: 4 } as never), 'config.epoch'],

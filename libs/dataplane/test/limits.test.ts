@@ -1,6 +1,6 @@
 /** What happens when a map is full: nothing is written by halves, nothing passes that should not, and losses are counted. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Target } from '../src/kernel/kernel.ts';
+import { programOf, type Target } from '../src/kernel/kernel.ts';
 import { Action, AddressKind, Direction, DropReason, Limits } from '../src/records.gen.ts';
 import { Bench, type Place } from './lab/bench.ts';
 import { address, NONE } from './lab/lab.ts';
@@ -15,7 +15,7 @@ let a: Place;
 let b: Place;
 
 beforeAll(() => {
-  const eight = { endpoints: 8, addresses: 8, policy: 8, rules: 8, identities: 8, policies: 8 };
+  const eight = { endpoints: 8, addresses: 8, policy: 8, rules: 8, identities: 8, policies: 8, programs: 8, slots: 8 };
   bench = new Bench({ ...eight, conntrack: CONNTRACK, denials: DENIALS, flows: RING });
 });
 
@@ -43,7 +43,7 @@ const TABLES: [string, () => Target<unknown, unknown>, Row][] = [
     () => bench.kernel.policy as never,
     (i, v) => [
       { prefixlen: 72, policy: i, peer: 0, direction: Direction.egress, protocol: 0, port: 0 },
-      { precedence: v, rule: 1, action: Action.allow },
+      { precedence: v, rule: 1, action: Action.allow, tier: 0, place: 0 },
     ],
   ],
   [
@@ -53,6 +53,8 @@ const TABLES: [string, () => Target<unknown, unknown>, Row][] = [
   ],
   ['identities', () => bench.kernel.identities as never, (i, v) => [i, { digest: new Uint8Array(32).fill(v) }]],
   ['policies', () => bench.kernel.policies as never, (i, v) => [i, { digest: new Uint8Array(32).fill(v) }]],
+  ['programs', () => bench.kernel.programs as never, (i, v) => [i, programOf([v])]],
+  ['slots', () => bench.kernel.slots as never, (i, v) => [i, { layer: [v, 0], digest: new Uint8Array(32) }]],
 ];
 
 describe.each(TABLES)('a full table of %s', (name, table, row) => {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Codec, encodeOne, u32 } from '../src/codec.ts';
-import type { Kernel } from '../src/kernel/kernel.ts';
+import { type Kernel, programOf } from '../src/kernel/kernel.ts';
 import { libbpf } from '../src/kernel/libbpf.ts';
 import { load, type Loaded, SCHEMA } from '../src/kernel/loader.ts';
-import type { MapName } from '../src/kernel/maps.ts';
+import { type MapName, MAPS } from '../src/kernel/maps.ts';
 import { ensureBpffs, openKernel, pinFolders } from '../src/kernel/open.ts';
 import { testRun } from '../src/kernel/testrun.ts';
 import * as r from '../src/records.gen.ts';
@@ -16,6 +16,7 @@ import { address, NONE } from './lab/lab.ts';
 import * as p from './lab/packet.ts';
 
 const RELEASED = join(import.meta.dirname, '../../../test/released/0.1.0/osier.bpf.o');
+const RELEASED_MAPS = MAPS.filter((name) => name !== 'programs' && name !== 'slots');
 const SIZES = { endpoints: 16, addresses: 16, policy: 32, rules: 8, identities: 8, policies: 8, conntrack: 256, denials: 64 };
 const a = { ip: '10.0.0.1', mac: Uint8Array.of(2, 0, 0, 0, 0, 1), number: 11, ifindex: 901 };
 const b = { ip: '10.0.0.2', mac: Uint8Array.of(2, 0, 0, 0, 0, 2), number: 12, ifindex: 902 };
@@ -64,14 +65,14 @@ const decoded = <T>(codec: Codec<T>): T => codec.decode(new DataView(new ArrayBu
 const u64: Codec<bigint> = { name: 'u64', size: 8, encode: (view, at, value) => view.setBigUint64(at, value, true), decode: (view, at) => view.getBigUint64(at, true) };
 
 function entry(policy: number, direction: r.Direction, action: r.Action, port?: number): readonly [r.PolicyKey, r.PolicyEntry] {
-  return [{ prefixlen: port === undefined ? 72 : 96, policy, peer: 0, direction, protocol: port === undefined ? 0 : p.TCP, port: port ?? 0 }, { precedence: port ?? 1, rule: port ?? 1, action }];
+  return [{ prefixlen: port === undefined ? 72 : 96, policy, peer: 0, direction, protocol: port === undefined ? 0 : p.TCP, port: port ?? 0 }, { precedence: port ?? 1, rule: port ?? 1, action, tier: 0, place: 0 }];
 }
 
 const endpoint = (of: typeof a): r.EndpointRecord => ({ ...decoded(r.endpointRecord), rd: 7, network: 1, policy: [TRAP, of.number], address: address(of.ip), mac: of.mac, flags: 1 });
 
 /** The last release at work: a may go to b by TCP, but not to port 22 and, where it says so, to no port at all. */
 function released(nothing = false): Loaded {
-  const former = keep(load(pinDir, SIZES, { path: RELEASED, schema: 'v1' }));
+  const former = keep(load(pinDir, SIZES, { path: RELEASED, schema: 'v1', names: RELEASED_MAPS }));
   for (const place of [a, b]) {
     const both: [number, number] = [place.number, place.number];
     write(former, 'addresses', r.addressKey, r.addressRecord, [[{ rd: 7, address: address(place.ip) }, { kind: r.AddressKind.local, network: 1, targetRd: 7, ifindex: place.ifindex, tunnel: NONE, identity: both, mac: place.mac }]]);
@@ -117,6 +118,22 @@ describe('the first start of a later layout', () => {
     const now = today();
     expect(answers(now)).toBe(true);
     expect([asks(now, 22), asks(now, 80)]).toEqual([false, true]);
+  });
+
+  it('holds no programs and slots yet: each program is its own layer until it gets a row', () => {
+    released();
+    const kernel = openToday();
+    expect([kernel.programs.list(), kernel.slots.list()]).toEqual([[], []]);
+    const now = today();
+    expect([asks(now, 81), asks(now, 22)]).toEqual([true, false]);
+    kernel.slots.put([[1, { layer: [0, a.number], digest: new Uint8Array(32) }]]);
+    kernel.programs.put([[77, programOf([1])]]);
+    kernel.endpoints.put(kernel.endpoints.list().map(([ifindex, row]) => [ifindex, row.policy[1] === a.number ? { ...row, policy: [TRAP, 77] } : row]));
+    const asksBy = (port: number): boolean => {
+      write(now, 'endpoints', u32, r.endpointRecord, [[1, { ...endpoint(a), policy: [TRAP, 77] }]]);
+      return testRun(now.programs.from_endpoint, p.tcp({ from: a, to: b.ip }, 7000, port)).verdict === 7;
+    };
+    expect([asksBy(82), asksBy(22)]).toEqual([true, false]);
   });
 
   it('knows the flows that began while it was at work', () => {

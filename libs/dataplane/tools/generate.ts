@@ -10,6 +10,8 @@ const RECORDS = [
   'endpoint_record',
   'address_key',
   'address_record',
+  'program_record',
+  'slot_record',
   'policy_key',
   'policy_entry',
   'rule_record',
@@ -25,6 +27,7 @@ const RECORDS = [
 
 const ENUMS = [
   'limits',
+  'program_limits',
   'timeouts',
   'address_kind',
   'endpoint_flag',

@@ -12,6 +12,7 @@ import {
   type FlowEvent,
   type PolicyEntry,
   type PolicyKey,
+  ProgramLimits,
   RecordFlag,
   Verdict,
 } from '../records.gen.ts';
@@ -86,12 +87,13 @@ function decide(
   event.destinationIdentity = destination.identity[column];
   if (source.network !== destination.network) return 'no_connection';
 
+  const layersOf = layersIn(kernel, column);
   const policy = kernel.policy.list();
-  const egress = evaluate(policy, packet, endpoint.policy[column], destination.identity[column], Direction.egress);
+  const egress = evaluate(policy, packet, layersOf(endpoint.policy[column]), destination.identity[column], Direction.egress);
   event.direction = Direction.egress;
   verdict.egressRule = egress.rule;
   if (egress.reason !== 'none' || !local || !target) return egress.reason;
-  const ingress = evaluate(policy, packet, target.policy[column], source.identity[column], Direction.ingress);
+  const ingress = evaluate(policy, packet, layersOf(target.policy[column]), source.identity[column], Direction.ingress);
   event.direction = Direction.ingress;
   event.destinationIfindex = destination.ifindex;
   verdict.ingressRule = ingress.rule;
@@ -109,8 +111,9 @@ function imagine(kernel: Kernel, packet: FakePacket, from: EndpointRecord, endpo
   if (local && !(to && to.rd === from.rd && same(to.address, packet.destination) && to.flags & EndpointFlag.active)) return {};
   if (!from.shadow[column] && !to?.shadow[column]) return {};
   const policy = kernel.policy.list();
+  const layersOf = layersIn(kernel, column);
   const side = (of: EndpointRecord, peer: number, direction: Direction) => {
-    const { reason, rule } = evaluate(policy, packet, of.shadow[column] || of.policy[column], peer, direction);
+    const { reason, rule } = evaluate(policy, packet, layersOf(of.shadow[column] || of.policy[column]), peer, direction);
     return { allowed: reason === 'none', rule: of.shadow[column] ? rule : 0 };
   };
   const egress = side(from, destination.identity[column], Direction.egress);
@@ -118,16 +121,36 @@ function imagine(kernel: Kernel, packet: FakePacket, from: EndpointRecord, endpo
   return { shadowVerdict: egress.allowed && ingress.allowed ? Verdict.allowed : Verdict.denied, shadowEgressRule: egress.rule, shadowIngressRule: ingress.rule };
 }
 
-function evaluate(policy: [PolicyKey, PolicyEntry][], packet: FakePacket, subject: number, peer: number, direction: Direction): Side {
-  const longest = (peer: number) => {
-    const asked: PolicyKey = { prefixlen: 96, policy: subject, peer, direction, protocol: packet.protocol, port: packet.destinationPort };
-    return policy.filter(([key]) => covers(key, asked)).sort((a, b) => b[0].prefixlen - a[0].prefixlen)[0]?.[1];
+/** The layers of a program in a column; undefined: one of them is not there. */
+function layersIn(kernel: Kernel, column: 0 | 1): (program: number) => number[] | undefined {
+  const programs = new Map(kernel.programs.list());
+  const slots = new Map(kernel.slots.list());
+  return (program) => {
+    const list = programs.get(program)?.slots;
+    if (!list) return [program];
+    const end = list.indexOf(0);
+    const layers = list.slice(0, end < 0 ? list.length : end).map((slot) => slots.get(slot)?.layer[column] ?? 0);
+    return layers.includes(0) ? undefined : layers;
   };
-  const found = [longest(peer), longest(0)].filter((entry) => entry !== undefined);
-  const rank = (entry: PolicyEntry) => entry.precedence * 2 + (entry.action === Action.deny ? 1 : 0);
-  const entry = found.sort((a, b) => rank(b) - rank(a))[0];
-  if (!entry) return { reason: 'policy_missing', rule: 0 };
-  return { reason: entry.action === Action.allow ? 'none' : 'policy_denied', rule: entry.rule };
+}
+
+function evaluate(policy: [PolicyKey, PolicyEntry][], packet: FakePacket, layers: number[] | undefined, peer: number, direction: Direction): Side {
+  const longest = (layer: number, who: number) => {
+    const asked: PolicyKey = { prefixlen: 96, policy: layer, peer: who, direction, protocol: packet.protocol, port: packet.destinationPort };
+    return policy.filter(([key]) => covers(key, asked)).sort((x, y) => y[0].prefixlen - x[0].prefixlen)[0]?.[1];
+  };
+  const found = (layers ?? []).flatMap((layer) => [longest(layer, peer), longest(layer, 0)]).filter((entry) => entry !== undefined);
+  for (let tier = 0; tier < ProgramLimits.tiers_per_program; tier++) {
+    const entry = found.filter((one) => one.tier % ProgramLimits.tiers_per_program === tier).sort(byRank)[0];
+    if (!entry || entry.action === Action.pass) continue;
+    return { reason: entry.action === Action.allow ? 'none' : 'policy_denied', rule: entry.rule };
+  }
+  return { reason: 'policy_missing', rule: 0 };
+}
+
+function byRank(a: PolicyEntry, b: PolicyEntry): number {
+  const denial = (entry: PolicyEntry) => (entry.action === Action.deny ? 0 : 1);
+  return b.precedence - a.precedence || a.place - b.place || denial(a) - denial(b);
 }
 
 function find(kernel: Kernel, rd: number, address: Uint8Array): AddressRecord | undefined {

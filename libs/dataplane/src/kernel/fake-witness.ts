@@ -18,9 +18,11 @@ const endpoints = remembering(([ifindex, { flags, ...rest }]: Row<'endpoints'>) 
 const addresses = remembering(([key, record]: Row<'addresses'>): AddressSeen => ({ ...key, ...record, kind: record.kind === AddressKind.local ? 'local' : 'remote' }));
 const policy = remembering(([key, entry]: Row<'policy'>) => ({ ...key, ...entry, direction: directionOrNumber(key.direction), action: action(entry.action) }));
 const rules = remembering(([rule, { policyId, ...rest }]: Row<'rules'>) => ({ rule, ...rest, policyId: hex(policyId), direction: direction(rest.direction), action: action(rest.action) }));
+const programs = remembering(([program, { slots }]: Row<'programs'>) => ({ program, slots: slots.slice(0, slots.findLastIndex((slot) => slot !== 0) + 1) }));
+const slots = remembering(([slot, { layer, digest }]: Row<'slots'>) => ({ slot, layer, digest: hex(digest) }));
 const meanings = remembering(([number, { digest }]: Row<'identities'>) => ({ number, digest: hex(digest) }));
 
-type Row<T extends 'endpoints' | 'addresses' | 'policy' | 'rules' | 'identities'> = ReturnType<FakeKernel[T]['list']>[number];
+type Row<T extends 'endpoints' | 'addresses' | 'policy' | 'rules' | 'identities' | 'programs' | 'slots'> = ReturnType<FakeKernel[T]['list']>[number];
 
 export function readBackFake(kernel: FakeKernel): NodeDump {
   const config = kernel.config();
@@ -37,6 +39,8 @@ export function readBackFake(kernel: FakeKernel): NodeDump {
     rules: rules(kernel.rules.list()),
     identities: meanings(kernel.identities.list()),
     policies: meanings(kernel.policies.list()),
+    programs: programs(kernel.programs.list()),
+    slots: slots(kernel.slots.list()),
     links: kernel.links.list(),
     attachments: kernel.links.list().map(({ name, ifindex, kind }): Attachment => {
       const seen = (program: keyof typeof FAKE_TAGS) => ({ name: program, tag: FAKE_TAGS[program] });
@@ -71,8 +75,9 @@ function directionOrNumber(value: Direction): 'egress' | 'ingress' | number {
   return name === 'unknown' ? value : name;
 }
 
-function action(value: Action): 'allow' | 'deny' | 'unknown' {
+function action(value: Action): 'allow' | 'deny' | 'pass' | 'unknown' {
   if (value === Action.allow) return 'allow';
+  if (value === Action.pass) return 'pass';
   return value === Action.deny ? 'deny' : 'unknown';
 }
 

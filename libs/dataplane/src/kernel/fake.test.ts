@@ -34,7 +34,7 @@ function twoEndpoints(): FakeKernel {
 }
 
 function allow(kernel: FakeKernel, policy: number, direction: Direction, rule: number, action: Action = Action.allow): void {
-  kernel.policy.put([[{ prefixlen: 72, policy, peer: 0, direction, protocol: 0, port: 0 }, { precedence: 1, rule, action }]]);
+  kernel.policy.put([[{ prefixlen: 72, policy, peer: 0, direction, protocol: 0, port: 0 }, { precedence: 1, rule, action, tier: 0, place: 0 }]]);
 }
 
 const packet = { ifindex: 1, source: ip(1), destination: ip(2), protocol: TCP, destinationPort: 80 };

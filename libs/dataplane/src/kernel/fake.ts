@@ -17,7 +17,9 @@ import {
   Limits as DEFAULTS,
   policyEntry,
   policyKey,
+  programRecord,
   ruleRecord,
+  slotRecord,
 } from '../records.gen.ts';
 import { decodeOne, encodeOne, u32 } from '../codec.ts';
 import { checkConfigChange, closedError, encodeChecked, tableFull } from './checks.ts';
@@ -169,6 +171,8 @@ export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemo
     rules: table('rules', u32, ruleRecord),
     identities: table('identities', u32, digestRecord),
     policies: table('policies', u32, digestRecord),
+    programs: table('programs', u32, programRecord),
+    slots: table('slots', u32, slotRecord),
     links,
     tracked: memory.tracked,
     programTags: FAKE_TAGS,

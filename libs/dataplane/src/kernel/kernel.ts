@@ -6,10 +6,11 @@
  *   the switch ─────flip(revision)────────┼──► maps ◄── programs ──► flows(), drops(), lost()
  *   devices ────────links.ensure…──────────┘
  *
- * Two worlds. Columns [0] and [1] of `identity`, `policy` and `shadow` hold two worlds; the parity of `config().epoch` says which one packets
+ * Two worlds. Columns [0] and [1] of `identity`, `policy`, `shadow` and `layer` hold two worlds; the parity of `config().epoch` says which one packets
  * read. To change rules: write new policy entries under new numbers, write the *inactive* column ((epoch + 1) & 1), `flip(revision)`,
  * then write the other column too and remove what nothing refers to any more.
  */
+import { ProgramLimits } from '../records.gen.ts';
 import type {
   AddressKey,
   AddressRecord,
@@ -20,7 +21,9 @@ import type {
   FlowEvent,
   PolicyEntry,
   PolicyKey,
+  ProgramRecord,
   RuleRecord,
+  SlotRecord,
 } from '../records.gen.ts';
 
 export type {
@@ -33,7 +36,9 @@ export type {
   FlowEvent,
   PolicyEntry,
   PolicyKey,
+  ProgramRecord,
   RuleRecord,
+  SlotRecord,
 } from '../records.gen.ts';
 
 /** Tables whose capacity can be chosen when they are first created. `flows` is in bytes, a power of two. */
@@ -44,6 +49,8 @@ export type TableName =
   | 'rules'
   | 'identities'
   | 'policies'
+  | 'programs'
+  | 'slots'
   | 'conntrack'
   | 'denials'
   | 'flows';
@@ -57,6 +64,15 @@ export interface Target<K, V> {
   list(): [K, V][];
   put(entries: readonly (readonly [K, V])[]): void;
   remove(keys: readonly K[]): void;
+}
+
+/** The row of a program. A list that does not fit is refused: what is cut off would be a policy that no longer counts. */
+export function programOf(slots: readonly number[]): ProgramRecord {
+  if (slots.length > ProgramLimits.layers_per_program || slots.includes(0)) {
+    throw new KernelError('invalid-record', `${slots.length} slots (${slots.join(', ')}) are no program`, 'programs.slots', `Name at most ${ProgramLimits.layers_per_program} slots, and none by 0.`);
+  }
+  const zeros = Array<number>(ProgramLimits.layers_per_program - slots.length).fill(0);
+  return { slots: [...slots, ...zeros] as ProgramRecord['slots'] };
 }
 
 export type DropCounts = Record<DropReasonName, { packets: bigint; bytes: bigint }>;
@@ -132,6 +148,8 @@ export interface Kernel {
   readonly rules: Target<number, RuleRecord>;
   readonly identities: Target<number, DigestRecord>;
   readonly policies: Target<number, DigestRecord>;
+  readonly programs: Target<number, ProgramRecord>;
+  readonly slots: Target<number, SlotRecord>;
   readonly links: Links;
   /** The kernel's fingerprints (hex) of the programs that this process attaches; the read-back must show the same. */
   readonly programTags: Readonly<Record<AttachedProgram, string>>;

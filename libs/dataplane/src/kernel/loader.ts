@@ -86,8 +86,8 @@ function prepareMap(object: Handle, name: MapName, path: string, size: number | 
   }
 }
 
-/** `path`, `schema`: of another version than today's, for tests. */
-export function load(pinDir: string, sizes: Partial<Limits>, { path = OBJECT_PATH, schema = SCHEMA } = {}): Loaded {
+/** `path`, `schema`, `names` of maps: of another version than today's, for tests. */
+export function load(pinDir: string, sizes: Partial<Limits>, { path = OBJECT_PATH, schema = SCHEMA, names = MAPS as readonly MapName[] } = {}): Loaded {
   checkPrerequisites();
   checkBpffs(pinDir);
   const folder = join(pinDir, schema);
@@ -96,17 +96,17 @@ export function load(pinDir: string, sizes: Partial<Limits>, { path = OBJECT_PAT
   const bpf = libbpf();
   const object = openObject(path);
   try {
-    const found = MAPS.filter((name) => prepareMap(object, name, join(folder, name), former?.capacity(name) ?? sizes[name as keyof Limits]));
+    const found = names.filter((name) => prepareMap(object, name, join(folder, name), former?.capacity(name) ?? sizes[name as keyof Limits]));
     const result = bpf.load(object);
     if (result < 0) throw explainLoad(result);
-    const maps = Object.fromEntries(MAPS.map((name) => [name, bpf.mapFd(findMap(object, name))])) as Loaded['maps'];
+    const maps = Object.fromEntries(names.map((name) => [name, bpf.mapFd(findMap(object, name))])) as Loaded['maps'];
     former?.copy(maps);
-    for (const name of MAPS) {
+    for (const name of names) {
       if (found.includes(name)) continue;
       const pinned = bpf.pin(maps[name], join(folder, name));
       if (pinned < 0) throw failed('pinning', join(folder, name), pinned);
     }
-    const shapes = Object.fromEntries(MAPS.map((name) => [name, shapeOf(maps[name], name)])) as Loaded['shapes'];
+    const shapes = Object.fromEntries(names.map((name) => [name, shapeOf(maps[name], name)])) as Loaded['shapes'];
     const programs = Object.fromEntries(PROGRAMS.map((name) => [name, programFd(object, name)])) as Loaded['programs'];
     return { object, restored: found.length > 0 || former !== undefined, maps, shapes, programs, conclude: () => former?.conclude(maps) };
   } catch (error) {

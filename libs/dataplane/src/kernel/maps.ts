@@ -11,6 +11,8 @@ export const MAPS = [
   'rules',
   'identities',
   'policies',
+  'programs',
+  'slots',
   'conntrack',
   'denials',
   'drops',

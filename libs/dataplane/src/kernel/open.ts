@@ -1,5 +1,5 @@
 /**
- *   pins ─► loader ─► maps ─► KernelTable (endpoints, addresses, policy, rules, identities, policies)
+ *   pins ─► loader ─► maps ─► KernelTable (endpoints, addresses, policy, rules, identities, policies, programs, slots)
  *                       ├───► config (mmap'd: the epoch is one atomic store), revisions, drops, lost
  *                       └───► FlowRing
  *                     programs ─► KernelLinks (attach) · collect (test run)
@@ -22,7 +22,9 @@ import {
   type FlowEvent,
   policyEntry,
   policyKey,
+  programRecord,
   ruleRecord,
+  slotRecord,
 } from '../records.gen.ts';
 import { checkConfigChange, closedError, encodeChecked } from './checks.ts';
 import { type DropCounts, type GcResult, type Kernel, KernelError, type Limits, type TableName } from './kernel.ts';
@@ -72,6 +74,8 @@ class RealKernel implements Kernel {
   readonly rules;
   readonly identities;
   readonly policies;
+  readonly programs;
+  readonly slots;
   readonly links: KernelLinks;
   readonly programTags;
   readonly #loaded: Loaded;
@@ -94,6 +98,8 @@ class RealKernel implements Kernel {
     this.rules = this.#table('rules', u32, ruleRecord);
     this.identities = this.#table('identities', u32, digestRecord);
     this.policies = this.#table('policies', u32, digestRecord);
+    this.programs = this.#table('programs', u32, programRecord);
+    this.slots = this.#table('slots', u32, slotRecord);
     const fds = { fromEndpoint: programs.from_endpoint, toEndpoint: programs.to_endpoint, fromVxlan: programs.from_vxlan };
     this.links = new KernelLinks(netnsPath, fds, (vxlanIfindex) => this.configure({ vxlanIfindex }), () => this.#enter());
     this.programTags = {

@@ -4,6 +4,7 @@ import { encodeChecked, tableFull } from './checks.ts';
 import type { KernelError, TableName, Target } from './kernel.ts';
 import { errnoName, failed } from './libc.ts';
 import { libbpf } from './libbpf.ts';
+import { withinPrefix } from './prefix.ts';
 
 const BATCH = 4096;
 
@@ -104,14 +105,18 @@ export class KernelTable<K, V> implements Target<K, V> {
       const present = readAll(this.#fd, this.#key.size, this.#value.size, this.name);
       const all = new Set<string>();
       for (const [bytes, rows] of [[present.keys, present.count], [keys, added]] as const) {
-        const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        for (let row = 0; row < rows; row++) all.add(buffer.toString('latin1', row * this.#key.size, (row + 1) * this.#key.size));
+        for (let row = 0; row < rows; row++) all.add(this.#found(bytes.subarray(row * this.#key.size, (row + 1) * this.#key.size)));
       }
       if (all.size > this.capacity) throw tableFull(this.name, this.capacity, all.size);
       this.#atMost = all.size;
     } else {
       this.#atMost += added;
     }
+  }
+
+  /** Under what a row is found: the trie takes keys for one that differ only behind their prefix. */
+  #found(key: Uint8Array): string {
+    return Buffer.from(this.name === 'policy' ? withinPrefix(key) : key).toString('latin1');
   }
 
   #explain(result: number): KernelError {

@@ -30,8 +30,10 @@ export interface PolicySeen {
   direction: 'egress' | 'ingress' | number;
   protocol: number;
   port: number;
-  action: 'allow' | 'deny' | 'unknown';
+  action: 'allow' | 'deny' | 'pass' | 'unknown';
   precedence: number;
+  tier: number;
+  place: number;
   rule: number;
 }
 
@@ -40,12 +42,24 @@ export interface RuleSeen {
   policyId: string;
   ruleIndex: number;
   direction: 'egress' | 'ingress' | 'unknown';
-  action: 'allow' | 'deny' | 'unknown';
+  action: 'allow' | 'deny' | 'pass' | 'unknown';
   precedence: number;
 }
 
 export interface DigestSeen {
   number: number;
+  digest: string;
+}
+
+export interface ProgramRowSeen {
+  program: number;
+  /** Without the zeros at its end. */
+  slots: number[];
+}
+
+export interface SlotSeen {
+  slot: number;
+  layer: [number, number];
   digest: string;
 }
 
@@ -78,6 +92,8 @@ export interface TablesDump {
   rules: RuleSeen[];
   identities: DigestSeen[];
   policies: DigestSeen[];
+  programs: ProgramRowSeen[];
+  slots: SlotSeen[];
 }
 
 export interface NodeDump extends TablesDump {

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { devicesOf } from './devices.ts';
-import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, RuleSeen, TablesDump } from './dump.ts';
+import type { AddressSeen, DigestSeen, EndpointSeen, NodeDump, PolicySeen, ProgramRowSeen, RuleSeen, SlotSeen, TablesDump } from './dump.ts';
 import type { Row, Value } from './layout.ts';
 import { type Pair, PinnedMap } from './maps.ts';
 import { DeviceNews } from './news.ts';
@@ -19,8 +19,10 @@ export type {
   LinkSeen,
   NodeDump,
   PolicySeen,
+  ProgramRowSeen,
   ProgramSeen,
   RuleSeen,
+  SlotSeen,
   TablesDump,
 } from './dump.ts';
 export { type InsideSeen, lookInside } from './inside.ts';
@@ -67,6 +69,8 @@ export function readBackTables(where: Where, remembered: Remembered = new Map())
     rules: rows('rules', rule),
     identities: rows('identities', digest),
     policies: rows('policies', digest),
+    programs: rows('programs', program),
+    slots: rows('slots', slot),
   };
 }
 
@@ -163,6 +167,8 @@ function policy({ key, value }: Pair): PolicySeen {
     port: number(key, 'port'),
     action: action(value),
     precedence: number(value, 'precedence'),
+    tier: number(value, 'tier'),
+    place: number(value, 'place'),
     rule: number(value, 'rule'),
   };
 }
@@ -178,6 +184,16 @@ function rule({ key, value }: Pair): RuleSeen {
   };
 }
 
+function program({ key, value }: Pair): ProgramRowSeen {
+  const slots = (field(value, 'slots') as number[]).map(Number);
+  while (slots.at(-1) === 0) slots.pop();
+  return { program: number(key, 'value'), slots };
+}
+
+function slot({ key, value }: Pair): SlotSeen {
+  return { slot: number(key, 'value'), layer: columns(value, 'layer'), digest: hex(bytes(value, 'digest')) };
+}
+
 function digest({ key, value }: Pair): DigestSeen {
   return { number: number(key, 'value'), digest: hex(bytes(value, 'digest')) };
 }
@@ -186,8 +202,8 @@ function direction(row: Row): 'egress' | 'ingress' | 'unknown' {
   return ([, 'egress', 'ingress'] as const)[number(row, 'direction')] ?? 'unknown';
 }
 
-function action(row: Row): 'allow' | 'deny' | 'unknown' {
-  return ([, 'allow', 'deny'] as const)[number(row, 'action')] ?? 'unknown';
+function action(row: Row): 'allow' | 'deny' | 'pass' | 'unknown' {
+  return ([, 'allow', 'deny', 'pass'] as const)[number(row, 'action')] ?? 'unknown';
 }
 
 function field(row: Row, name: string): Value {

@@ -60,7 +60,7 @@ export class Bench {
 
   constructor(sizes: Partial<Limits> = {}) {
     ensureBpffs(this.pinDir);
-    const small = { addresses: 64, policy: 128, conntrack: 1024, rules: 8, identities: 8, policies: 8, endpoints: 64 };
+    const small = { addresses: 64, policy: 128, conntrack: 1024, rules: 8, identities: 8, policies: 8, programs: 16, slots: 64, endpoints: 64 };
     this.kernel = openKernel({ pinDir: this.pinDir, sizes: { ...small, ...sizes } });
     // the same maps once more, for the programs' handles
     this.#loaded = load(this.pinDir, {});
@@ -74,8 +74,8 @@ export class Bench {
 
   /** Empty tables and the settings that tests begin with; only the epoch goes on. */
   reset(): void {
-    const { endpoints, addresses, policy, rules, identities, policies } = this.kernel;
-    const tables = [endpoints, addresses, policy, rules, identities, policies, this.conntrack, this.denials] as unknown as Target<unknown, unknown>[];
+    const { endpoints, addresses, policy, rules, identities, policies, programs, slots } = this.kernel;
+    const tables = [endpoints, addresses, policy, rules, identities, policies, programs, slots, this.conntrack, this.denials] as unknown as Target<unknown, unknown>[];
     for (const table of tables) table.remove(table.list().map(([key]) => key));
     this.kernel.configure({ ...TIMEOUTS, recordFlags: RecordFlag.start | RecordFlag.end | RecordFlag.denied, vxlanIfindex: LOOPBACK });
     this.events();
@@ -119,9 +119,9 @@ export class Bench {
     peer: Place | 0,
     direction: Direction,
     action: Action,
-    options: { precedence?: number; rule?: number; protocol?: number; port?: number; bits?: number } = {},
+    options: { precedence?: number; rule?: number; tier?: number; place?: number; protocol?: number; port?: number; bits?: number } = {},
   ): void {
-    const { precedence = 1, rule = 1, protocol, port, bits = 16 } = options;
+    const { precedence = 1, rule = 1, tier = 0, place = 0, protocol, port, bits = 16 } = options;
     const prefixlen = protocol === undefined ? 72 : port === undefined ? 80 : 80 + bits;
     const key = {
       prefixlen,
@@ -131,7 +131,7 @@ export class Bench {
       protocol: protocol ?? 0,
       port: port ?? 0,
     };
-    this.kernel.policy.put([[key, { precedence, rule, action }]]);
+    this.kernel.policy.put([[key, { precedence, rule, action, tier, place }]]);
   }
 
   allowAll(...places: Place[]): void {

@@ -135,7 +135,7 @@ export class Node {
   /** One policy entry: `peer` 0 is anyone, `port` undefined any port and protocol. */
   rule(policy: number, peer: number, direction: Direction, rule: number, action: Action, target?: { protocol: number; port: number }): void {
     const key = { prefixlen: target ? 96 : 72, policy, peer, direction, protocol: target?.protocol ?? 0, port: target?.port ?? 0 };
-    this.kernel.policy.put([[key, { precedence: rule, rule, action }]]);
+    this.kernel.policy.put([[key, { precedence: rule, rule, action, tier: 0, place: 0 }]]);
   }
 
   allowAll(policy: number): void {
