@@ -181,7 +181,7 @@ describe('a kernel that is brought up to date change by change', () => {
     const put = node.kernel.policy.put.bind(node.kernel.policy);
     node.kernel.policy.put = (entries) => put(entries.slice(1));
     node.tell(onlyApi);
-    expect(node.enforce().differences.join()).toMatch(/endpoint .*unexpected endpoint/);
+    expect(node.enforce().differences.join()).toMatch(/missing slot .*unexpected slot/);
     node.kernel.policy.put = put;
     expect(node.enforce(true).differences).toEqual([]);
   });

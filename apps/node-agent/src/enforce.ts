@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto';
 import { type Kernel, KernelError } from '@osier/dataplane/kernel';
+import { ProgramLimits } from '@osier/dataplane/records';
 import { mapped16 } from '@osier/domain/net/ipv4';
 import type { RuleInfo } from '@osier/domain/policy/model';
-import { type Attestation, createAttestor } from '@osier/domain/reconcile/attest';
+import { type Attestation, createAttestor, type Wanted, wantedOf } from '@osier/domain/reconcile/attest';
 import { type Desired, desiredOf } from '@osier/domain/reconcile/desired';
 import { type Followed, type Numbering, renumber } from '@osier/domain/reconcile/numbering';
 import { type Plan, plan, shrunk } from '@osier/domain/reconcile/plan';
 import { type Changed, type NodeProgram, nothingChanged, type Pending } from '@osier/domain/reconcile/program';
-import { emptyTables, type Highest, nothingGiven, tableNames, type Tables } from '@osier/domain/reconcile/tables';
+import { type Highest, nothingGiven, tableNames, type Tables } from '@osier/domain/reconcile/tables';
 import type { View } from '@osier/domain/reconcile/view';
 import type { Devices } from './kernel/devices.ts';
 import { readTables } from './kernel/records.ts';
@@ -49,6 +50,10 @@ interface Confirmed { readonly numbering: Numbering; readonly ifindexes: Readonl
 /** Workloads that are looked into at one inspection: a quarter of the node's, and no fewer than the first number, no more than the second. */
 const insideAtOnce = [8, 256] as const;
 
+const nothingWanted: Wanted = { entries: new Map(), turnOf: () => undefined };
+/** Slots of a program. */
+export const kernelRoom = ProgramLimits.layers_per_program;
+
 export const sha256 = (text: string): string => hash('sha256', text, 'hex');
 
 export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: Witness; node: string }): Enforcer {
@@ -72,7 +77,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     const before = known?.view === view ? known : undefined;
     // Should anything be thrown halfway, the next time begins from everything.
     known = undefined;
-    const desired = before?.desired ?? desiredOf(view, o.node, sha256);
+    const desired = before?.desired ?? desiredOf(view, o.node, sha256, kernelRoom);
     if (before) for (const document of news) desired.tell(document);
     const learned = desired.settle();
     known = { view, desired };
@@ -82,9 +87,9 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
   const readBack = (program: NodeProgram, ifindexes: ReadonlyMap<string, number>, changed: Changed, from: Confirmed | undefined, withdrawn: Iterable<string>, devicesConcerned: boolean) => {
     const devicesToo = devicesConcerned || witness.lookAtTables === undefined || witness.devicesChanged?.() !== false;
     const seen = devicesToo || witness.lookAtTables === undefined ? witness.look() : witness.lookAtTables();
-    const { policy } = numbering?.tables ?? emptyTables;
-    const attestation = from === undefined || seen.touched === undefined ? attestor.attest(program, ifindexes, seen.tables, policy)
-      : attestor.follow(program, ifindexes, seen.tables, policy, { ...changed, withdrawn }, seen.touched);
+    const wanted: Wanted = numbering === undefined ? nothingWanted : wantedOf(numbering);
+    const attestation = from === undefined || seen.touched === undefined ? attestor.attest(program, ifindexes, seen.tables, wanted)
+      : attestor.follow(program, ifindexes, seen.tables, wanted, { ...changed, withdrawn }, seen.touched);
     return { attestation, differences: [...attestation.differences, ...seen.faults, ...(devicesToo ? devices.missing(program, ifindexes) : []), ...departed.remaining()] };
   };
   const writeAll = (program: NodeProgram, revision: number, thorough: boolean): Written => {

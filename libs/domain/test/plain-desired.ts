@@ -1,6 +1,6 @@
 import { type Document, pathOf } from '@osier/contracts/document';
 import { compileEnvironment } from '../src/policy/environment.ts';
-import type { Program } from '../src/policy/compile.ts';
+import type { Layer, Program } from '../src/policy/compile.ts';
 import type { Digest } from '../src/policy/model.ts';
 import { memberOf } from '../src/reconcile/member.ts';
 import { createPolicies } from '../src/reconcile/policies.ts';
@@ -18,7 +18,7 @@ type Network = Document<'network'>;
  * From what a node knows to what its kernel should do. Depends on the documents alone, not on how they came. Only networks that have
  * an endpoint here count: what else the view holds is left over from an earlier interest.
  */
-export function plainDesired(view: View, node: string, digest: Digest): NodeProgram {
+export function plainDesired(view: View, node: string, digest: Digest, room: number): NodeProgram {
   const nodes = new Map(view.list('node').map((n) => [n.name, n.spec.tunnelEndpoint]));
   const networks = new Map(view.list('network').map((n) => [n.id, n]));
   const pending: Pending[] = [];
@@ -30,13 +30,14 @@ export function plainDesired(view: View, node: string, digest: Digest): NodeProg
   const places = new Map<string, Place>();
   const locals: LocalEndpoint[] = [];
   const programs = new Map<string, Program>();
+  const layers = new Map<string, Layer>();
   const known = createPolicies();
   for (const kind of [...groupKinds, ...policyKinds]) for (const document of view.list(kind)) known.tell(document as AnyDocument);
   const environments = [...new Set(usedNetworks.map(environmentOf))];
   for (const environment of new Set(usedNetworks.map(environmentOf))) {
     const within = endpoints.filter((e) => environmentOf(e) === environment && used.has(e.parent) && networks.has(e.parent));
     const policies = known.within(environment);
-    const compiled = compileEnvironment(environment, policies, within.filter((e) => e.spec.node === node).map(memberOf), within.map(memberOf), digest);
+    const compiled = compileEnvironment(environment, policies, within.filter((e) => e.spec.node === node).map(memberOf), within.map(memberOf), digest, room);
     for (const e of within) {
       const place = placeOf(e, networks.get(e.parent) as Network, node, nodes, compiled.identityOf(memberOf(e)).digest, pending);
       if (place === undefined) continue;
@@ -49,11 +50,14 @@ export function plainDesired(view: View, node: string, digest: Digest): NodeProg
       if (place.tunnel !== undefined) continue;
       const program = compiled.programOf(memberOf(e));
       const shadow = compiled.shadowOf(memberOf(e));
-      for (const one of [program, shadow]) if (one) programs.set(one.digest, one);
+      for (const one of [program, shadow]) if (one) {
+        programs.set(one.digest, one);
+        for (const slot of one.slots) layers.set(slot, compiled.layers.get(slot) as Layer);
+      }
       locals.push({ ...place, version: e.version, containerId: e.spec.attachment.containerId, interface: e.spec.attachment.interface, program: program.digest, shadow: shadow?.digest });
     }
   }
-  return { tunnelEndpoint: nodes.get(node), endpoints: locals, places, programs, pending: [...pending, ...known.pending(environments)] };
+  return { tunnelEndpoint: nodes.get(node), endpoints: locals, places, programs, layers, pending: [...pending, ...known.pending(environments)] };
 }
 
 const environmentOf = (d: { domain: string; project: string; environment: string }): string => `${d.domain}/${d.project}/${d.environment}`;

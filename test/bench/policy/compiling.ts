@@ -23,14 +23,14 @@ function compile(size: Size): Compiled {
   const given = policies.map((one, n) => policyOf(n, one));
   const tags = endpoints.map((e) => e.spec.tags);
   const began = performance.now();
-  const compiler = createCompiler(environment, sha256);
+  const compiler = createCompiler(environment, sha256, 16);
   tags.forEach((t, n) => compiler.putParty(`e${n}`, memberOf(t, n), true));
   for (const policy of given) compiler.putPolicy(policy);
   compiler.settle();
   const identities = new Set(tags.map((_, n) => compiler.identityOf(`e${n}`).digest));
   const programs = new Set(tags.map((_, n) => compiler.programOf(`e${n}`)));
   const ms = performance.now() - began;
-  return { ms, rss: megabytes(), identities: identities.size, programs: programs.size, entries: [...programs].reduce((sum, p) => sum + p.entries.length, 0) };
+  return { ms, rss: megabytes(), identities: identities.size, programs: programs.size, entries: [...new Set([...programs].flatMap((p) => p.slots))].reduce((sum, slot) => sum + (compiler.layerOf(slot)?.entries.length ?? 0), 0) };
 }
 
 /** Endpoints with random labels, rules that read a few of them; the signatures are counted by looking each rule up for each endpoint. */
@@ -42,7 +42,7 @@ function label(o: { endpoints: number; labels: number; rules: number }): Labelle
   const selectors = rules.map((two) => Object.fromEntries(two.map(({ key, value }) => [key, value])));
   const policies = selectors.map((matchTags, n) => policyOf(n, { name: `p-${n}`, spec: { appliesTo: {}, priority: 1000, ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags } }] }] } }));
   const began = performance.now();
-  const compiler = createCompiler(environment, sha256);
+  const compiler = createCompiler(environment, sha256, 16);
   tags.forEach((t, n) => compiler.putParty(`e${n}`, memberOf(t, n), n === 0));
   for (const policy of policies) compiler.putPolicy(policy);
   compiler.settle();

@@ -58,7 +58,7 @@ export async function digests(read: Reader, nats: NatsConnection, o: { nodes: re
   const view = createView();
   for (const { subject, sequence, text } of state) if (!['interest'].includes(subject.split('.')[5] ?? '')) view.merge(subject, sequence, JSON.parse(text) as AnyDocument);
   for (const node of o.nodes) {
-    const program = desired(view, node, sha256);
+    const program = desired(view, node, sha256, 16);
     found[`desired of ${node}`] = { count: program.endpoints.length + program.places.size, sha256: sha256(canonical(program)) };
   }
   return found;

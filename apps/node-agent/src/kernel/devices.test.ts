@@ -7,7 +7,7 @@ const endpoint = (n: number, containerId: string): LocalEndpoint => ({
   id: `endpoint-${n}`, path: `acme/shop/staging/e${n}`, environment: 'acme/shop/staging', networkName: 'main', tags: {}, rd: 7, address: `10.0.0.${n}`, network: 3,
   tunnel: undefined, mac: '02:00:00:00:00:01', identity: '', version: 1, containerId, interface: 'eth0', program: '', shadow: undefined,
 });
-const program = (...endpoints: LocalEndpoint[]): NodeProgram => ({ tunnelEndpoint: undefined, endpoints, places: new Map(), programs: new Map(), pending: [] });
+const program = (...endpoints: LocalEndpoint[]): NodeProgram => ({ tunnelEndpoint: undefined, endpoints, places: new Map(), programs: new Map(), layers: new Map(), pending: [] });
 
 describe('the devices of a node', () => {
   // The contract lets no such name through; that it does is not what keeps a workload out of the node's namespace.

@@ -20,9 +20,9 @@ const rows: Tables = {
   ]),
   endpoints: table('endpoints', [{ ifindex: 12, rd: 7, network: 3, address: '10.0.0.1', mac: '02:00:00:00:00:01', policy: [1, 2], shadow: [0, 3] }]),
   policy: table('policy', [
-    { policy: 1, peer: 0, direction: 'egress', prefixlen: 72, protocol: 0, port: 0, action: 'Allow', precedence: 1, rule: 1 },
-    { policy: 1, peer: 4, direction: 'ingress', prefixlen: 80, protocol: 6, port: 0, action: 'Deny', precedence: 2, rule: 2 },
-    { policy: 1, peer: 4, direction: 'ingress', prefixlen: 96, protocol: 6, port: 443, action: 'Allow', precedence: 3, rule: 3 },
+    { policy: 1, peer: 0, direction: 'egress', prefixlen: 72, protocol: 0, port: 0, action: 'Allow', tier: 1, precedence: 1, place: 7, rule: 1 },
+    { policy: 1, peer: 4, direction: 'ingress', prefixlen: 80, protocol: 6, port: 0, action: 'Deny', tier: 2, precedence: 2, place: 0xffff, rule: 2 },
+    { policy: 1, peer: 4, direction: 'ingress', prefixlen: 96, protocol: 6, port: 443, action: 'Pass', tier: 3, precedence: 3, place: 0, rule: 3 },
   ]),
   rules: table('rules', [
     { number: 1, policyId: '', index: 0xffff, direction: 'egress', action: 'Allow', priority: 0xffff_ffff },
@@ -30,6 +30,8 @@ const rows: Tables = {
   ]),
   identities: table('identities', [{ number: 4, digest }]),
   policies: table('policies', [{ number: 1, digest }]),
+  programs: table('programs', [{ program: 9, slots: '3 5' }, { program: 10, slots: '' }]),
+  slots: table('slots', [{ slot: 3, layer: [0, 1], digest }]),
 };
 
 describe('rows and records', () => {
@@ -70,8 +72,8 @@ describe('the key of an entry', () => {
     [96, all],
   ])('is its first %i bits, to whoever reads it, and enough to remove it', (prefixlen, expected) => {
     const kernel = fakeKernel();
-    kernel.policy.put([[{ ...all, direction: all.direction as Direction, prefixlen }, { precedence: 1, rule: 2, action: Action.deny }]]);
-    const row = { ...expected, prefixlen, action: 'Deny', precedence: 1, rule: 2 };
+    kernel.policy.put([[{ ...all, direction: all.direction as Direction, prefixlen }, { precedence: 1, rule: 2, action: Action.deny, tier: 0, place: 0 }]]);
+    const row = { ...expected, prefixlen, action: 'Deny', tier: 0, precedence: 1, place: 0, rule: 2 };
     const { policy } = readTables(kernel);
     expect([...policy.values()]).toEqual([row]);
     expect([...observed(readBackFake(kernel)).tables.policy]).toEqual([...policy]);
@@ -83,7 +85,7 @@ describe('the key of an entry', () => {
     const kernel = fakeKernel();
     const values = [0, 1, 2, 0x80, 0x0102_0304];
     for (const policy of values) for (const peer of values) for (const direction of [0, 1, 2, 3]) for (const [protocol, port] of [[6, 80], [6, 81], [7, 80]] as const) for (const prefixlen of [0, 1, 9, 31, 32, 33, 40, 64, 70, 71, 72, 79, 80, 95, 96]) {
-      kernel.policy.put([[{ prefixlen, policy, peer, direction: direction as Direction, protocol, port }, { precedence: 1, rule: 2, action: Action.deny }]]);
+      kernel.policy.put([[{ prefixlen, policy, peer, direction: direction as Direction, protocol, port }, { precedence: 1, rule: 2, action: Action.deny, tier: 0, place: 0 }]]);
     }
     const keys = [...readTables(kernel).policy.keys()];
     expect(keys).toHaveLength(kernel.policy.list().length);
@@ -92,13 +94,13 @@ describe('the key of an entry', () => {
 
   it('with an action that is none is one to replace', () => {
     const kernel = fakeKernel();
-    kernel.policy.put([[{ ...all, direction: 1, prefixlen: 96 }, { precedence: 1, rule: 2, action: 0 as Action }]]);
+    kernel.policy.put([[{ ...all, direction: 1, prefixlen: 96 }, { precedence: 1, rule: 2, action: 0 as Action, tier: 0, place: 0 }]]);
     expect([...readTables(kernel).policy.values()][0]?.rule).toBe(0);
   });
 });
 
 const dump = (change: Partial<NodeDump>): NodeDump => ({
-  epoch: 2, revision: 1n, revisions: [1n, 0n], vxlanIfindex: 5, underlay: new Uint8Array(16), endpoints: [], addresses: [], policy: [], rules: [], identities: [], policies: [],
+  epoch: 2, revision: 1n, revisions: [1n, 0n], vxlanIfindex: 5, underlay: new Uint8Array(16), endpoints: [], addresses: [], policy: [], rules: [], identities: [], policies: [], programs: [], slots: [],
   attachments: [{ device: 'osrvxlan', ifindex: 5, ingress: { name: 'from_vxlan', tag: '' } }], links: [{ name: 'osrvxlan', ifindex: 5, kind: 'vxlan', up: true, mtu: 1450 }], ...change,
 });
 const veth = { name: 'osr1', ifindex: 12, kind: 'veth', up: true, mtu: 1450 };
@@ -113,15 +115,15 @@ describe('what the witness saw', () => {
       ],
       endpoints: [{ ifindex: 12, rd: 7, network: 3, policy: [1, 2], shadow: [0, 3], address: mapped16('10.0.0.1'), mac: Uint8Array.of(2, 0, 0, 0, 0, 1), active: true }],
       policy: [
-        { prefixlen: 72, policy: 1, peer: 0, direction: 'egress', protocol: 0, port: 0, action: 'allow', precedence: 1, rule: 1 },
-        { prefixlen: 80, policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 0, action: 'deny', precedence: 2, rule: 2 },
-        { prefixlen: 96, policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 443, action: 'allow', precedence: 3, rule: 3 },
+        { prefixlen: 72, policy: 1, peer: 0, direction: 'egress', protocol: 0, port: 0, action: 'allow', tier: 1, precedence: 1, place: 7, rule: 1 },
+        { prefixlen: 80, policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 0, action: 'deny', tier: 2, precedence: 2, place: 0xffff, rule: 2 },
+        { prefixlen: 96, policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 443, action: 'pass', tier: 3, precedence: 3, place: 0, rule: 3 },
       ],
       rules: [
         { rule: 1, policyId: '0'.repeat(32), ruleIndex: 0xffff, direction: 'egress', action: 'allow', precedence: 0xffff_ffff },
         { rule: 2, policyId: id.replaceAll('-', ''), ruleIndex: 4, direction: 'ingress', action: 'deny', precedence: 1000 },
       ],
-      identities: [{ number: 4, digest }], policies: [{ number: 1, digest }], links: [...dump({}).links, veth], attachments: [...dump({}).attachments, programs],
+      identities: [{ number: 4, digest }], policies: [{ number: 1, digest }], programs: [{ program: 9, slots: [3, 5] }, { program: 10, slots: [] }], slots: [{ slot: 3, layer: [0, 1], digest }], links: [...dump({}).links, veth], attachments: [...dump({}).attachments, programs],
     }));
     expect([tables, faults]).toEqual([rows, []]);
     expect(observed(dump({})).tables).toEqual(emptyTables);

@@ -1,12 +1,12 @@
-import type { AddressKey, AddressRecord, DigestRecord, EndpointRecord, Kernel, PolicyEntry, PolicyKey, RuleRecord } from '@osier/dataplane/kernel';
+import { type AddressKey, type AddressRecord, type DigestRecord, type EndpointRecord, type Kernel, type PolicyEntry, type PolicyKey, programOf, type ProgramRecord, type RuleRecord, type SlotRecord } from '@osier/dataplane/kernel';
 import { Action, AddressKind, Direction, EndpointFlag, policyKey } from '@osier/dataplane/records';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
-import { type AddressRow, type EndpointRow, type MeaningRow, type PolicyRow, type RuleRow, type Rows, table, type TableName, type Tables } from '@osier/domain/reconcile/tables';
+import { type AddressRow, type EndpointRow, type MeaningRow, type PolicyRow, type ProgramRow, type RuleRow, type Rows, type SlotRow, table, type TableName, type Tables } from '@osier/domain/reconcile/tables';
 
 /** Rows of the pure core ↔ records of the kernel. Nothing is decided here. */
 type Records = {
   addresses: [AddressKey, AddressRecord]; endpoints: [number, EndpointRecord]; policy: [PolicyKey, PolicyEntry];
-  rules: [number, RuleRecord]; identities: [number, DigestRecord]; policies: [number, DigestRecord];
+  rules: [number, RuleRecord]; programs: [number, ProgramRecord]; slots: [number, SlotRecord]; identities: [number, DigestRecord]; policies: [number, DigestRecord];
 };
 
 export const toRecord: { [T in TableName]: (row: Rows[T]) => Records[T] } = {
@@ -17,11 +17,13 @@ export const toRecord: { [T in TableName]: (row: Rows[T]) => Records[T] } = {
   endpoints: (r) => [r.ifindex, { rd: r.rd, network: r.network, policy: [...r.policy], address: mapped16(r.address), mac: macBytes(r.mac), flags: EndpointFlag.active, shadow: [...r.shadow] }],
   policy: (r) => [
     { prefixlen: r.prefixlen, policy: r.policy, peer: r.peer, direction: typeof r.direction === 'number' ? r.direction as Direction : Direction[r.direction], protocol: r.protocol, port: r.port },
-    { precedence: r.precedence, rule: r.rule, action: r.action === 'Allow' ? Action.allow : Action.deny },
+    { precedence: r.precedence, rule: r.rule, action: actions[r.action], tier: r.tier, place: r.place },
   ],
   rules: (r) => [r.number, {
-    policyId: idBytes(r.policyId), ruleIndex: r.index, direction: Direction[r.direction], action: r.action === 'Allow' ? Action.allow : Action.deny, precedence: r.priority,
+    policyId: idBytes(r.policyId), ruleIndex: r.index, direction: Direction[r.direction], action: actions[r.action], precedence: r.priority,
   }],
+  programs: (r) => [r.program, programOf(numbersIn(r.slots))],
+  slots: (r) => [r.slot, { layer: [...r.layer], digest: hexBytes(r.digest) }],
   identities: (r) => [r.number, { digest: hexBytes(r.digest) }],
   policies: (r) => [r.number, { digest: hexBytes(r.digest) }],
 };
@@ -46,18 +48,23 @@ export function readTables(kernel: Kernel): Tables {
       const k = withinPrefix(key);
       return {
         policy: k.policy, peer: k.peer, direction: directionName(k.direction), prefixlen: k.prefixlen, protocol: k.protocol, port: k.port,
-        action: e.action === Action.allow ? 'Allow' : 'Deny', precedence: e.precedence, rule: e.action === Action.allow || e.action === Action.deny ? e.rule : 0,
+        action: actionName(e.action), tier: e.tier, precedence: e.precedence, place: e.place, rule: Object.values(actions).includes(e.action) ? e.rule : 0,
       };
     })),
     rules: table('rules', kernel.rules.list().map(([number, r]): RuleRow => ({
       number, policyId: idText(r.policyId), index: r.ruleIndex, direction: r.direction === Direction.egress ? 'egress' : 'ingress',
-      action: r.action === Action.allow ? 'Allow' : 'Deny', priority: r.precedence,
+      action: actionName(r.action), priority: r.precedence,
     }))),
+    programs: table('programs', kernel.programs.list().map(([program, r]): ProgramRow => ({ program, slots: r.slots.slice(0, r.slots.findLastIndex((slot) => slot !== 0) + 1).join(' ') }))),
+    slots: table('slots', kernel.slots.list().map(([slot, r]): SlotRow => ({ slot, layer: r.layer, digest: hexText(r.digest) }))),
     identities: table('identities', kernel.identities.list().map(([number, r]): MeaningRow => ({ number, digest: hexText(r.digest) }))),
     policies: table('policies', kernel.policies.list().map(([number, r]): MeaningRow => ({ number, digest: hexText(r.digest) }))),
   };
 }
 
+const actions = { Allow: Action.allow, Deny: Action.deny, Pass: Action.pass } as const;
+const actionName = (value: number): PolicyRow['action'] => (value === Action.allow ? 'Allow' : value === Action.pass ? 'Pass' : 'Deny');
+const numbersIn = (text: string): number[] => (text === '' ? [] : text.split(' ').map(Number));
 const directionName = (value: number): PolicyRow['direction'] => (value === Direction.egress ? 'egress' : value === Direction.ingress ? 'ingress' : value);
 const lengthBytes = 4;
 const wholeKey = (policyKey.size - lengthBytes) * 8;

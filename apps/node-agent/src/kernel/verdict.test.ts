@@ -13,7 +13,7 @@ import { decide } from '@osier/domain/rules/decide';
 import { indexWorld } from '@osier/domain/rules/index-world';
 import { osierParty, scopeTagsOf } from '@osier/domain/rules/osier';
 import { make, production, staging } from '../../test/world.ts';
-import { sha256 } from '../enforce.ts';
+import { kernelRoom, sha256 } from '../enforce.ts';
 import { readTables } from './records.ts';
 import { carryOut } from './writer.ts';
 
@@ -67,7 +67,7 @@ describe('the programs', () => {
         const { endpoints, policies } = scene(next);
         const view = createView();
         [make.node(1), ...networks, ...endpoints, ...policies].forEach((d, i) => view.merge(documentSubject(d), i + 1, d));
-        const program = desired(view, 'node-1', sha256);
+        const program = desired(view, 'node-1', sha256, kernelRoom);
         const devices = new Map(endpoints.map((e) => [e.id, Number(e.id.slice(-4))]));
         const numbered = number(program, devices, readTables(kernel), highest);
         highest = numbered.highest;

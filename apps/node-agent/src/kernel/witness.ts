@@ -41,7 +41,7 @@ export interface Observer {
 /** Looks again and again, and says each time what is other than the time before. */
 export function createObserver(): Observer {
   const tables: { readonly [T in TableName]: Following<T> } = {
-    addresses: follow('addresses'), endpoints: follow('endpoints'), policy: follow('policy'), rules: follow('rules'), identities: follow('identities'), policies: follow('policies'),
+    addresses: follow('addresses'), endpoints: follow('endpoints'), policy: follow('policy'), rules: follow('rules'), identities: follow('identities'), policies: follow('policies'), programs: follow('programs'), slots: follow('slots'),
   };
   const look = (dump: TablesDump): Observed => {
     const touched = Object.fromEntries(tableNames.map((name) => [name, tables[name].take(dump[name] as never)])) as unknown as Touched;
@@ -90,6 +90,7 @@ function follow<T extends TableName>(name: T): Following<T> {
   };
 }
 
+const said = { allow: 'Allow', deny: 'Deny', pass: 'Pass', unknown: 'Deny' } as const;
 const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
   addresses: (a) => ({
     rd: a.rd, address: ip(a.address), network: a.targetRd === a.rd && a.kind !== 'unknown' ? a.network : -1, ifindex: a.kind === 'local' ? a.ifindex : 0,
@@ -97,12 +98,14 @@ const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
   }),
   endpoints: (e) => ({ ifindex: e.ifindex, rd: e.rd, network: e.active ? e.network : -1, address: ip(e.address), mac: mac(e.mac), policy: e.policy, shadow: e.shadow }),
   policy: (p) => ({
-    ...compared(p), action: p.action === 'allow' ? 'Allow' : 'Deny', precedence: p.action === 'unknown' ? -1 : p.precedence, rule: p.rule,
+    ...compared(p), action: said[p.action], tier: p.tier, precedence: p.action === 'unknown' ? -1 : p.precedence, place: p.place, rule: p.rule,
   }),
   rules: (r) => ({
     number: r.rule, policyId: uuid(r.policyId), index: r.ruleIndex, direction: r.direction === 'ingress' ? 'ingress' : 'egress',
-    action: r.action === 'allow' ? 'Allow' : 'Deny', priority: r.precedence,
+    action: said[r.action], priority: r.precedence,
   }),
+  programs: ({ program, slots }) => ({ program, slots: slots.join(' ') }),
+  slots: ({ slot, layer, digest }) => ({ slot, layer, digest }),
   identities: (d) => d,
   policies: (d) => d,
 };

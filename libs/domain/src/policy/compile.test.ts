@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { asked, digest, endpoint, type Endpoint, environment, inForce, lookUp, memberOf, modelOf, numberOf, partyOf, policy, policyOfKind, promoted, randomWorld, type World } from '../../test/policies.ts';
+import { asked, digest, endpoint, type Endpoint, environment, inForce, lookUp, memberOf, modelOf, numberOf, partyOf, policy, policyOfKind, promoted, randomWorld, room, type World } from '../../test/policies.ts';
 import { oracle } from '../../test/policy-oracle.ts';
 import { decide } from '../rules/decide.ts';
 import { indexWorld } from '../rules/index-world.ts';
 import { scopeTagsOf } from '../rules/osier.ts';
+import type { Program } from './compile.ts';
 import { compileEnvironment } from './environment.ts';
 import { defaultIndex } from './model.ts';
 
@@ -11,8 +12,13 @@ import { defaultIndex } from './model.ts';
 const seeds = Number(process.env['OSIER_POLICY_SEEDS'] ?? 400);
 const compiledOf = (world: Pick<World, 'policies' | 'groups'>, endpoints: readonly Endpoint[]) => {
   const all = endpoints.map(memberOf);
-  const compiled = compileEnvironment(environment, modelOf(world), all, all, digest);
-  return { programOf: (e: Endpoint) => compiled.programOf(memberOf(e)), shadowOf: (e: Endpoint) => compiled.shadowOf(memberOf(e)), identityOf: (e: Endpoint) => compiled.identityOf(memberOf(e)) };
+  const compiled = compileEnvironment(environment, modelOf(world), all, all, digest, room);
+  const layersOf = (program: Program) => program.slots.map((slot) => compiled.layers.get(slot));
+  const shadowOf = (e: Endpoint) => {
+    const shadow = compiled.shadowOf(memberOf(e));
+    return shadow && layersOf(shadow);
+  };
+  return { layersOf: (e: Endpoint) => layersOf(compiled.programOf(memberOf(e))), shadowOf, identityOf: (e: Endpoint) => compiled.identityOf(memberOf(e)) };
 };
 const indexOf = (world: World) => {
   const parties = world.endpoints.map((e) => partyOf(e));
@@ -32,16 +38,16 @@ describe('a compiled program', () => {
     let count = 0;
     for (let seed = 1; seed <= seeds; seed++) {
       const world = randomWorld(seed);
-      const { programOf, identityOf } = compiledOf(world, world.endpoints);
+      const { layersOf, identityOf } = compiledOf(world, world.endpoints);
       const { parties, index } = indexOf(world);
       const rules = new Map(modelOf(world).map((model) => [model.id, model]));
       world.endpoints.forEach((from, f) => world.endpoints.forEach((to, t) => {
         if (from === to) return;
-        const [source, target] = [programOf(from), programOf(to)];
+        const [source, target] = [layersOf(from), layersOf(to)];
         for (const [protocol, port] of asked) {
           const sides = [
-            [lookUp(source.entries, 'egress', identityOf(to).digest, numberOf[protocol], port), oracle(world, from, to, 'egress', protocol, port)],
-            [lookUp(target.entries, 'ingress', identityOf(from).digest, numberOf[protocol], port), oracle(world, to, from, 'ingress', protocol, port)],
+            [lookUp(source, 'egress', identityOf(to).digest, numberOf[protocol], port), oracle(world, from, to, 'egress', protocol, port)],
+            [lookUp(target, 'ingress', identityOf(from).digest, numberOf[protocol], port), oracle(world, to, from, 'ingress', protocol, port)],
           ] as const;
           count++;
           const wrong = sides.flatMap(([entry, opinion]) => {
@@ -83,7 +89,7 @@ describe('a compiled program', () => {
         shadows++;
         for (const peer of world.endpoints) for (const [protocol, port] of asked) for (const direction of ['ingress', 'egress'] as const) {
           if (peer === subject) continue;
-          const [said, expected] = [lookUp(shadow.entries, direction, identityOf(peer).digest, numberOf[protocol], port)?.action, oracle(wished, subject, peer, direction, protocol, port).action];
+          const [said, expected] = [lookUp(shadow, direction, identityOf(peer).digest, numberOf[protocol], port)?.action, oracle(wished, subject, peer, direction, protocol, port).action];
           if (said !== expected) mismatches.push(`seed ${seed} ${subject.name} ${direction} ${peer.name} ${protocol}/${port}: shadow ${said}, oracle ${expected}`);
         }
       }
@@ -94,10 +100,10 @@ describe('a compiled program', () => {
 
   it('always ends in a default, so that the kernel never lacks an entry', () => {
     const alone = endpoint('e', {});
-    const { programOf, identityOf } = compiledOf({ policies: [], groups: [] }, [alone]);
-    expect(programOf(alone).entries).toEqual([
-      { direction: 'egress', peer: undefined, region: { protocol: undefined, port: undefined }, action: 'Allow', precedence: 1, rule: '/egress/65535/Allow' },
-      { direction: 'ingress', peer: undefined, region: { protocol: undefined, port: undefined }, action: 'Allow', precedence: 1, rule: '/ingress/65535/Allow' },
+    const { layersOf, identityOf } = compiledOf({ policies: [], groups: [] }, [alone]);
+    expect(layersOf(alone).flatMap((layer) => layer?.entries.map(({ turn: _, ...entry }) => entry) ?? [])).toEqual([
+      { direction: 'egress', peer: undefined, region: { protocol: undefined, port: undefined }, action: 'Allow', place: 65535, rule: '/egress/65535/Allow' },
+      { direction: 'ingress', peer: undefined, region: { protocol: undefined, port: undefined }, action: 'Allow', place: 65535, rule: '/ingress/65535/Allow' },
     ]);
     expect(identityOf(alone).matchers).toEqual([]);
   });
@@ -106,10 +112,12 @@ describe('a compiled program', () => {
     const database = policy('database', { appliesTo: { matchTags: { app: 'db' } }, ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags: { app: 'api' } } }] }] });
     const other = policy('other', { appliesTo: { matchTags: { app: 'web' } }, ingress: [{ action: 'Deny', from: [{ endpoints: { matchTags: { zone: 'x' } } }] }] });
     const [db, api] = [endpoint('db', { app: 'db' }), endpoint('api', { app: 'api' })];
-    const local = (policies: World['policies'], here: Endpoint[], all: Endpoint[]) => compileEnvironment(environment, modelOf({ policies, groups: [] }), here.map(memberOf), all.map(memberOf), digest);
+    const local = (policies: World['policies'], here: Endpoint[], all: Endpoint[]) => compileEnvironment(environment, modelOf({ policies, groups: [] }), here.map(memberOf), all.map(memberOf), digest, room);
     const before = local([database], [db], [db, api]);
     const after = local([database, other], [db, endpoint('w', { app: 'web' })], [db, api, endpoint('w', { app: 'web' }), endpoint('x', { app: 'web', zone: 'x' })]);
-    expect(after.programOf(memberOf(db)).digest).toBe(before.programOf(memberOf(db)).digest);
+    const [then, now] = [before, after].map((of) => of.programOf(memberOf(db)));
+    expect(now).toEqual(then);
+    for (const slot of now?.slots ?? []) expect(after.layers.get(slot)).toEqual(before.layers.get(slot));
     expect(after.identityOf(memberOf(api)).digest).toBe(before.identityOf(memberOf(api)).digest);
   });
 
@@ -122,19 +130,37 @@ describe('a compiled program', () => {
 
   it('names different environments by different identities and programs', () => {
     const e = memberOf(endpoint('e', {}));
-    const [a, b] = ['acme/shop/staging', 'acme/shop/production'].map((name) => compileEnvironment(name, [], [e], [e], digest)) as [ReturnType<typeof compileEnvironment>, ReturnType<typeof compileEnvironment>];
+    const [a, b] = ['acme/shop/staging', 'acme/shop/production'].map((name) => compileEnvironment(name, [], [e], [e], digest, room)) as [ReturnType<typeof compileEnvironment>, ReturnType<typeof compileEnvironment>];
     expect(a.identityOf(e).digest).not.toBe(b.identityOf(e).digest);
     expect(a.programOf(e).digest).not.toBe(b.programOf(e).digest);
+  });
+
+  it('is another layer where a policy is another, and the same program for whoever runs it', () => {
+    const of = (port: number) => compileEnvironment(environment, modelOf({ policies: [policy('p', { ingress: [{ action: 'Allow', ports: [{ protocol: 'TCP', port }] }] })], groups: [] }), [memberOf(e)], [memberOf(e)], digest, room);
+    const e = endpoint('e', {});
+    const [a, b] = [of(80), of(81)];
+    expect(b.programOf(memberOf(e))).toEqual(a.programOf(memberOf(e)));
+    expect(a.programOf(memberOf(e)).slots.map((slot) => a.layers.get(slot)?.digest === b.layers.get(slot)?.digest).sort()).toEqual([false, true]);
+  });
+
+  it('has no more slots than there is room for: then policies of one tier share one', () => {
+    const many = Array.from({ length: 40 }, (_, n) => policyOfKind(n % 2 === 0 ? 'policy' : 'domain-policy', `p${n}`, { ...(n % 2 === 0 ? {} : { tier: 'Baseline' }), appliesTo: {}, ingress: [{ action: n % 3 === 0 ? 'Deny' : 'Allow', ports: [{ protocol: 'TCP', port: 1000 + n }] }] }));
+    const [e, other] = [endpoint('e', {}), endpoint('o', {})];
+    const few = compiledOf({ policies: many.slice(0, room - 1), groups: [] }, [e, other]);
+    const all = compiledOf({ policies: many, groups: [] }, [e, other]);
+    const full = compiledOf({ policies: many.slice(0, room), groups: [] }, [e, other]);
+    expect([few, full, all].map((one) => one.layersOf(e).length)).toEqual([room, 3, 3]);
+    for (let n = 0; n < 40; n++) expect(lookUp(all.layersOf(e), 'ingress', all.identityOf(other).digest, 6, 1000 + n)?.rule).toBe(oracle({ policies: many, groups: [] }, e, other, 'ingress', 'TCP', 1000 + n).rule.replace(/#(\d+)$/, (_, index: string) => `/ingress/${index}/${n % 3 === 0 ? 'Deny' : 'Allow'}`).replace(/^.*#default$/, `id-p0/ingress/${defaultIndex}/Deny`));
   });
 
   it('stays small: a range of ports is a few prefixes, and one rule for every value of a tag is one entry for each endpoint that runs it', () => {
     const range = policy('range', { appliesTo: {}, ingress: [{ action: 'Allow', ports: [{ protocol: 'TCP', port: 1, endPort: 65535 }] }] });
     const e = endpoint('e', { stage: 'a' });
-    expect(compiledOf({ policies: [range], groups: [] }, [e]).programOf(e).entries).toHaveLength(16 + 2);
+    expect(compiledOf({ policies: [range], groups: [] }, [e]).layersOf(e).flatMap((layer) => layer?.entries ?? [])).toHaveLength(17 + 2);
     const same = policyOfKind('domain-policy', 'same', { tier: 'Baseline', appliesTo: {}, ingress: [{ from: [{ matchSame: ['stage'] }] }, { action: 'Deny' }] });
     const many = ['a', 'b', 'c', 'd'].map((stage) => endpoint(stage, { stage }));
-    const { programOf, identityOf } = compiledOf({ policies: [same], groups: [] }, many);
-    for (const one of many) expect(programOf(one).entries.flatMap(({ peer }) => peer ?? [])).toEqual([identityOf(one).digest]);
+    const { layersOf, identityOf } = compiledOf({ policies: [same], groups: [] }, many);
+    for (const one of many) expect(layersOf(one).flatMap((layer) => layer?.entries.flatMap(({ peer }) => peer ?? []) ?? [])).toEqual([identityOf(one).digest]);
   });
 });
 
@@ -143,8 +169,8 @@ describe('a rule that names a group which is not known', () => {
   it.each([['Allow', 'Deny'], ['Deny', 'Deny'], ['Pass', 'Deny']] as const)('%s: lets nobody through', (action, expected) => {
     for (const peer of [{ endpointGroup: 'gone' }, { addressGroup: 'gone' }]) {
       const world = { policies: [policy('p', { ingress: [{ action, from: [peer] }] }), policyOfKind('domain-policy', 'all', { tier: 'Baseline', appliesTo: {}, ingress: [{ action: 'Allow' }] })], groups: [] };
-      const { programOf, identityOf } = compiledOf(world, [web, db]);
-      expect(lookUp(programOf(db).entries, 'ingress', identityOf(web).digest, 6, 80)?.action).toBe(expected);
+      const { layersOf, identityOf } = compiledOf(world, [web, db]);
+      expect(lookUp(layersOf(db), 'ingress', identityOf(web).digest, 6, 80)?.action).toBe(expected);
     }
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { groupKinds, policyKinds } from '@osier/contracts/kinds';
-import { asked, digest, endpoint, type Endpoint, environment, groupOf, type GroupDocument, lookUp, memberOf, modelOf, numberOf, policy, type PolicyDocument, random, randomEndpoint, randomPolicy, type World } from '../../test/policies.ts';
+import { asked, digest, endpoint, type Endpoint, environment, groupOf, type GroupDocument, lookUp, memberOf, modelOf, numberOf, policy, type PolicyDocument, random, randomEndpoint, randomPolicy, room, type World } from '../../test/policies.ts';
 import { oracle } from '../../test/policy-oracle.ts';
 import { randomOf } from '../../test/reach/random.ts';
 import { groupsNamed } from '../rules/groups.ts';
@@ -62,15 +62,15 @@ function walk(seed: number, steps: number): Change[] {
 
 const fromNothing = (there: There) => {
   const all = [...there.parties.values()];
-  return compileEnvironment(environment, modelOf(worldOf(there)), all.filter((p) => p.local).map((p) => memberOf(p.endpoint)), all.map((p) => memberOf(p.endpoint)), digest);
+  return compileEnvironment(environment, modelOf(worldOf(there)), all.filter((p) => p.local).map((p) => memberOf(p.endpoint)), all.map((p) => memberOf(p.endpoint)), digest, room);
 };
 /** Everything that the compiler says of everybody, beside the same from nothing. */
 function compared(compiler: Compiler, there: There): { found: unknown; expected: unknown } {
   const full = fromNothing(there);
   const ids = [...there.parties].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
-    found: ids.map(([id, { local }]) => [id, compiler.identityOf(id), local ? [compiler.programOf(id), compiler.shadowOf(id)] : undefined]),
-    expected: ids.map(([id, { endpoint: e, local }]) => [id, full.identityOf(memberOf(e)), local ? [full.programOf(memberOf(e)), full.shadowOf(memberOf(e))] : undefined]),
+    found: ids.map(([id, { local }]) => [id, compiler.identityOf(id), local ? [compiler.programOf(id), compiler.shadowOf(id)].map((program) => program && { program, layers: program.slots.map((slot) => compiler.layerOf(slot)) }) : undefined]),
+    expected: ids.map(([id, { endpoint: e, local }]) => [id, full.identityOf(memberOf(e)), local ? [full.programOf(memberOf(e)), full.shadowOf(memberOf(e))].map((program) => program && { program, layers: program.slots.map((slot) => full.layers.get(slot)) }) : undefined]),
   };
 }
 function disagreements(compiler: Compiler, there: There): string[] {
@@ -78,7 +78,7 @@ function disagreements(compiler: Compiler, there: There): string[] {
   const world = worldOf(there);
   for (const [id, subject] of there.parties) for (const [peerId, peer] of there.parties) for (const direction of ['ingress', 'egress'] as const) for (const [protocol, port] of asked) {
     if (!subject.local || id === peerId) continue;
-    const said = lookUp(compiler.programOf(id).entries, direction, compiler.identityOf(peerId).digest, numberOf[protocol], port)?.action;
+    const said = lookUp(compiler.programOf(id).slots.map((slot) => compiler.layerOf(slot)), direction, compiler.identityOf(peerId).digest, numberOf[protocol], port)?.action;
     if (said !== oracle(world, subject.endpoint, peer.endpoint, direction, protocol, port).action) wrong.push(`${id} ${direction} ${peerId} ${protocol}/${port}`);
   }
   return wrong;
@@ -86,21 +86,26 @@ function disagreements(compiler: Compiler, there: There): string[] {
 
 /** Takes the road, and after every `every` steps holds the compiler against a compile from nothing and against the oracle; returns what was told as changed too little. */
 function take(road: readonly Change[], every = 1): string[] {
-  const compiler = createCompiler(environment, digest);
+  const compiler = createCompiler(environment, digest, room);
   const wrong: string[] = [];
   let there = nothing;
   let known = new Map<string, string>();
+  let meant = new Map<string, string | undefined>();
   road.forEach((change, step) => {
     there = after(there, change);
     apply(compiler, change, there);
     if (step % every !== every - 1) return;
-    const told = compiler.settle();
+    const { parties: told, slots } = compiler.settle();
     const { found, expected } = compared(compiler, there);
     expect({ step, found }).toEqual({ step, found: expected });
     if (step % 3 === 0) wrong.push(...disagreements(compiler, there).map((line) => `${step}: ${line}`));
     const now = new Map([...there.parties].map(([id, { local }]) => [id, `${compiler.identityOf(id).digest} ${local ? `${compiler.programOf(id).digest} ${compiler.shadowOf(id)?.digest ?? ''}` : ''}`]));
     for (const id of new Set([...known.keys(), ...now.keys()])) if (known.get(id) !== now.get(id) && !told.has(id)) wrong.push(`${step}: ${id} became another and was not told`);
     known = now;
+    const means = new Map<string, string | undefined>();
+    for (const [id, { local }] of there.parties) for (const program of local ? [compiler.programOf(id), compiler.shadowOf(id)] : []) for (const slot of program?.slots ?? []) means.set(slot, compiler.layerOf(slot)?.digest);
+    for (const slot of new Set([...meant.keys(), ...means.keys()])) if (meant.get(slot) !== means.get(slot) && !slots.has(slot)) wrong.push(`${step}: the layer of ${slot} became another and was not told`);
+    meant = means;
   });
   return wrong;
 }
@@ -138,22 +143,22 @@ describe('a compiler that is told of changes', () => {
   const put = (compiler: Compiler, document: PolicyDocument): void => modelOf({ policies: [document], groups: [] }).forEach((model) => compiler.putPolicy(model));
 
   it('tells of nobody when a label changes that no rule reads', () => {
-    const compiler = createCompiler(environment, digest);
+    const compiler = createCompiler(environment, digest, room);
     put(compiler, policy('p', { appliesTo: { matchTags: { app: 'a' } }, ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags: { app: 'b' } } }] }] }));
     compiler.putParty('e1', memberOf(endpoint('e1', { app: 'a' })), true);
     compiler.putParty('e2', memberOf(endpoint('e2', { app: 'b' })), false);
-    expect([...compiler.settle()].sort()).toEqual(['e1', 'e2']);
+    expect([...compiler.settle().parties].sort()).toEqual(['e1', 'e2']);
     compiler.putParty('e1', memberOf(endpoint('e1', { app: 'a', release: '2' })), true);
     compiler.putParty('e2', memberOf(endpoint('e2', { app: 'b', release: '2' })), false);
-    expect([...compiler.settle()]).toEqual([]);
+    expect([...compiler.settle().parties]).toEqual([]);
     compiler.putParty('e2', memberOf(endpoint('e2', { app: 'c' })), false);
-    expect([...compiler.settle()].sort()).toEqual(['e1', 'e2']);
+    expect([...compiler.settle().parties].sort()).toEqual(['e2']);
   });
 
   it('makes as many identities as there are sets of rules that endpoints fit', () => {
     const next = random(11);
     const conditions = Array.from({ length: 100 }, () => Object.fromEntries(Array.from({ length: 2 }, () => [`label-${next(50)}`, `v${next(4)}`])));
-    const compiler = createCompiler(environment, digest);
+    const compiler = createCompiler(environment, digest, room);
     const parties = Array.from({ length: 500 }, () => Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`label-${n}`, `v${next(4)}`])));
     parties.forEach((tags, n) => compiler.putParty(`e${n}`, { ...memberOf(endpoint(`e${n}`, {})), tags }, n === 0));
     conditions.forEach((matchTags, n) => put(compiler, policy(`p${n}`, { ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags } }] }] })));

@@ -1,20 +1,20 @@
-import { compileProgram, type Program } from './compile.ts';
+import { compileLayer, type Layer, type Part, type Program, programOf, slotsOf } from './compile.ts';
 import { createDeclared } from './declared.ts';
 import { type Identity, identityMeaning } from './identity.ts';
 import { type Instance, instantiate, type Reads, readsOf, viewOf } from './instance.ts';
 import { type Matcher, meets, subjectsOf } from './matcher.ts';
 import type { Digest, Member, Policy } from './model.ts';
-import { byText } from './order.ts';
+import { byText, tierOf } from './order.ts';
 import { Parties } from './parties.ts';
 
 /**
  * What `compileEnvironment` works out, kept up to date change by change: after whatever was put and taken away, in whatever order, the same as from nothing.
  *
- *   policy ──selects──► local parties ──set of policies──► program ──reads──► matchers ──mean──► parties ──set of matchers──► identity
+ *   policy ──selects──► local parties ──set of policies──► program ──slots──► layers ──read──► matchers ──mean──► parties ──set of matchers──► identity
  *
- * A change goes along these arrows and no further: a policy touches the programs that it is part of; a matcher that nobody read before, or nobody reads
- * any more, the parties that it means; an identity that comes or goes, the programs that read one of its matchers. Where a policy takes something from its
- * subject, such as a tag that a peer must have the same of, subjects that differ in it have different programs.
+ * A change goes along these arrows and no further: a policy touches its layer; a matcher that nobody read before, or nobody reads any more, the parties that it
+ * means; an identity that comes or goes, the layers that read one of its matchers. Where a policy takes something from its subject, such as a tag that a peer must
+ * have the same of, it has a layer for each way in which subjects differ in it.
  */
 export interface Compiler {
   putPolicy(policy: Policy): void;
@@ -22,13 +22,15 @@ export interface Compiler {
   /** `local`: it runs on this node, so it has a program. */
   putParty(id: string, member: Member, local: boolean): void;
   deleteParty(id: string): void;
-  /** Works out what has to be; returns the ids of the parties whose identity or program is another one than at the last call. */
-  settle(): ReadonlySet<string>;
+  /** Works out what has to be; tells what is another than at the last call: parties by identity or program, and slots by their layer. */
+  settle(): { readonly parties: ReadonlySet<string>; readonly slots: ReadonlySet<string> };
   /** As of the last `settle`. */
   identityOf(id: string): Identity;
   programOf(id: string): Program;
   /** What its program would be if the shadow policies that select it were in force; undefined where none does. */
   shadowOf(id: string): Program | undefined;
+  /** Of a slot; undefined: no program has it. */
+  layerOf(slot: string): Layer | undefined;
 }
 
 interface PartyState {
@@ -41,22 +43,22 @@ interface PartyState {
   runs: ProgramState | undefined;
   shows: ProgramState | undefined;
 }
-/** A matcher that some program reads. */
-interface PeerState { readonly text: string; matcher: Matcher; readonly identities: Set<Identity>; readonly programs: Set<ProgramState> }
+/** A matcher that some layer reads. */
+interface PeerState { readonly text: string; matcher: Matcher; readonly identities: Set<Identity>; readonly layers: Set<LayerState> }
 interface KnownIdentity { readonly identity: Identity; readonly peers: readonly PeerState[]; readonly key: string; parties: number }
-interface PolicyState { policy: Policy; subjects: Matcher | undefined; reads: Reads; readonly selects: Set<PartyState>; readonly programs: Set<ProgramState>; readonly instances: Map<string, Instance> }
+interface PolicyState { policy: Policy; subjects: Matcher | undefined; reads: Reads; readonly selects: Set<PartyState>; readonly layers: Set<LayerState>; readonly instances: Map<string, Instance> }
+interface SelectedPart extends Part { readonly state: PolicyState }
+interface LayerState { readonly slot: string; readonly parts: readonly SelectedPart[]; readonly programs: Set<ProgramState>; reads: Set<PeerState>; instances: readonly Instance[]; layer: Layer | undefined; over: boolean }
 interface ProgramState {
   readonly key: string;
-  readonly policies: readonly { readonly state: PolicyState; readonly view: string }[];
+  readonly program: Program;
+  readonly layers: readonly LayerState[];
   /** Who runs it, or shows what it would do; each of them is one to its policies. */
   readonly parties: Set<PartyState>;
-  reads: Set<PeerState>;
-  instances: readonly Instance[];
-  program: Program | undefined;
-  over: boolean;
 }
 
-export function createCompiler(environment: string, digest: Digest): Compiler {
+/** `room`: slots of a program. */
+export function createCompiler(environment: string, digest: Digest, room: number): Compiler {
   const parties = new Map<string, PartyState>();
   const everyone = new Parties<PartyState>();
   const locals = new Parties<PartyState>();
@@ -65,13 +67,22 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
   const peers = new Map<string, PeerState>();
   const identities = new Map<string, KnownIdentity>();
   const programs = new Map<string, ProgramState>();
+  const layers = new Map<string, LayerState>();
   const unused = new Set<PeerState>();
   const toSelect = new Set<PartyState>();
-  /** Programs whose policies say something else than when they were read last. */
-  const toRead = new Set<ProgramState>();
+  /** Layers whose policies say something else than when they were read last. */
+  const toRead = new Set<LayerState>();
   const toClassify = new Set<PartyState>();
-  const toCompile = new Set<ProgramState>();
+  const toCompile = new Set<LayerState>();
+  /** The same policies select many, and digests are dear. */
+  const digests = new Map<string, string>();
+  const remembered = (text: string): string => {
+    const found = digests.get(text) ?? digest(text);
+    digests.set(text, found);
+    return found;
+  };
   let changed = new Set<string>();
+  let changedSlots = new Set<string>();
 
   const select = (state: PolicyState, party: PartyState): void => {
     state.selects.add(party);
@@ -90,12 +101,12 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
       deletePolicy(policy.id);
       return putPolicy(policy);
     }
-    const state: PolicyState = known ?? { policy, subjects: undefined, reads: readsOf(policy), selects: new Set(), programs: new Set(), instances: new Map() };
+    const state: PolicyState = known ?? { policy, subjects: undefined, reads: readsOf(policy), selects: new Set(), layers: new Set(), instances: new Map() };
     policies.set(policy.id, state);
     state.subjects = subjectsOf(policy);
     const wanted = new Set(state.subjects && locals.metBy(state.subjects));
     const reads = readsOf(policy);
-    const readsOther = JSON.stringify(reads) !== JSON.stringify(state.reads) || policy.shadow !== state.policy.shadow;
+    const readsOther = JSON.stringify(reads) !== JSON.stringify(state.reads) || policy.shadow !== state.policy.shadow || policy.tier !== state.policy.tier;
     state.policy = policy;
     state.reads = reads;
     for (const party of [...state.selects]) if (!wanted.has(party)) unselect(state, party);
@@ -104,14 +115,14 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
   }
   function readAnew(state: PolicyState): void {
     state.instances.clear();
-    for (const program of state.programs) toRead.add(program);
+    for (const layer of state.layers) toRead.add(layer);
   }
   function deletePolicy(id: string): void {
     const state = policies.get(id);
     if (!state) return;
     for (const party of [...state.selects]) unselect(state, party);
     // It may come again before anybody looks: then as another.
-    for (const program of state.programs) close(program);
+    for (const layer of state.layers) close(layer);
     policies.delete(id);
   }
   function putParty(id: string, member: Member, local: boolean): void {
@@ -155,73 +166,89 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
   }
 
   function assign(party: PartyState): void {
-    const all = [...party.policies].sort((a, b) => byText(a.policy.name, b.policy.name) || byText(a.policy.id, b.policy.id)).map((state) => ({ state, view: viewOf(state.reads, party.member) }));
+    const all = [...party.policies].sort((a, b) => byText(a.policy.name, b.policy.name) || byText(a.policy.id, b.policy.id))
+      .map((state): SelectedPart => ({ state, id: state.policy.id, tier: tierOf(state.policy), view: viewOf(state.reads, party.member) }));
     const enforced = all.filter(({ state }) => state.policy.shadow !== true);
     const before = [party.runs, party.shows];
-    party.runs = programFor(enforced, party.runs);
-    party.shows = enforced.length === all.length ? undefined : programFor(all, party.shows);
+    party.runs = programFor(enforced);
+    party.shows = enforced.length === all.length ? undefined : programFor(all);
     const now = new Set([party.runs, party.shows]);
     if (before[0] !== party.runs || before[1] !== party.shows) changed.add(party.id);
     for (const one of now) one?.parties.add(party);
     for (const one of before) if (one && !now.has(one)) leaveProgram(one, party);
   }
-  function programFor(selected: ProgramState['policies'], before: ProgramState | undefined): ProgramState {
-    const key = JSON.stringify(selected.map(({ state, view }) => [state.policy.id, view]));
-    return before?.key === key && !before.over ? before : programs.get(key) ?? open(key, selected);
-  }
-  function leaveProgram(program: ProgramState, party: PartyState): void {
-    program.parties.delete(party);
-    endIfIdle(program);
-  }
-  function open(key: string, selected: ProgramState['policies']): ProgramState {
-    const made: ProgramState = { key, policies: selected, parties: new Set(), reads: new Set(), instances: [], program: undefined, over: false };
+  function programFor(selected: readonly SelectedPart[]): ProgramState {
+    const slots = slotsOf(environment, selected, room, remembered);
+    const key = slots.map(({ slot }) => slot).join(' ');
+    const known = programs.get(key);
+    if (known?.layers.every(({ over }) => !over) === true) return known;
+    const made: ProgramState = { key, program: programOf(environment, slots.map(({ slot }) => slot), digest), layers: slots.map(open), parties: new Set() };
+    for (const layer of made.layers) layer.programs.add(made);
     programs.set(key, made);
-    for (const { state } of selected) state.programs.add(made);
+    return made;
+  }
+  function open({ slot, parts }: { readonly slot: string; readonly parts: readonly SelectedPart[] }): LayerState {
+    const known = layers.get(slot);
+    if (known) return known;
+    const made: LayerState = { slot, parts, programs: new Set(), reads: new Set(), instances: [], layer: undefined, over: false };
+    layers.set(slot, made);
+    for (const { state } of parts) state.layers.add(made);
     toRead.add(made);
     return made;
   }
-  function close(program: ProgramState): void {
-    if (programs.get(program.key) === program) programs.delete(program.key);
-    program.over = true;
+  /** Nobody is given it any more: what comes under its key is another. */
+  function close(layer: LayerState): void {
+    if (layers.get(layer.slot) === layer) layers.delete(layer.slot);
+    layer.over = true;
+    changedSlots.add(layer.slot);
   }
-  function endIfIdle(program: ProgramState): void {
+  function leaveProgram(program: ProgramState, party: PartyState): void {
+    program.parties.delete(party);
     if (program.parties.size > 0) return;
-    close(program);
-    toRead.delete(program);
-    toCompile.delete(program);
-    for (const { state, view } of program.policies) {
-      state.programs.delete(program);
-      if (![...state.programs].some((other) => other.policies.some((one) => one.state === state && one.view === view))) state.instances.delete(view);
+    if (programs.get(program.key) === program) programs.delete(program.key);
+    for (const layer of program.layers) {
+      layer.programs.delete(program);
+      if (layer.programs.size === 0) end(layer);
     }
-    for (const peer of program.reads) unread(peer, program);
   }
-  function unread(peer: PeerState, program: ProgramState): void {
-    peer.programs.delete(program);
-    if (peer.programs.size === 0) unused.add(peer);
+  function end(layer: LayerState): void {
+    close(layer);
+    toRead.delete(layer);
+    toCompile.delete(layer);
+    for (const { state, view } of layer.parts) {
+      state.layers.delete(layer);
+      if (![...state.layers].some((other) => other.parts.some((one) => one.state === state && one.view === view))) state.instances.delete(view);
+    }
+    for (const peer of layer.reads) unread(peer, layer);
+  }
+  function unread(peer: PeerState, layer: LayerState): void {
+    peer.layers.delete(layer);
+    if (peer.layers.size === 0) unused.add(peer);
   }
 
   /** What its policies are for its subjects, and so whom it must be able to tell apart. */
-  function read(program: ProgramState): void {
-    const [subject] = program.parties;
+  function read(layer: LayerState): void {
+    const [program] = layer.programs;
+    const [subject] = program?.parties ?? [];
     if (subject === undefined) return;
-    program.instances = program.policies.map(({ state, view }) => {
+    layer.instances = layer.parts.map(({ state, view }) => {
       const made = state.instances.get(view) ?? instantiate(state.policy, subject.member, environment, declared.of);
       state.instances.set(view, made);
       return made;
     });
-    const wanted = new Set(program.instances.flatMap(({ matchers }) => [...matchers.values()].map(begin)));
-    for (const peer of program.reads) if (!wanted.has(peer)) unread(peer, program);
+    const wanted = new Set(layer.instances.flatMap(({ matchers }) => [...matchers.values()].map(begin)));
+    for (const peer of layer.reads) if (!wanted.has(peer)) unread(peer, layer);
     for (const peer of wanted) {
-      peer.programs.add(program);
+      peer.layers.add(layer);
       unused.delete(peer);
     }
-    program.reads = wanted;
-    toCompile.add(program);
+    layer.reads = wanted;
+    toCompile.add(layer);
   }
   function begin(matcher: Matcher): PeerState {
     const known = peers.get(matcher.text);
     if (known === undefined) {
-      const made: PeerState = { text: matcher.text, matcher, identities: new Set(), programs: new Set() };
+      const made: PeerState = { text: matcher.text, matcher, identities: new Set(), layers: new Set() };
       peers.set(matcher.text, made);
       for (const party of everyone.metBy(matcher)) {
         party.peers.add(made);
@@ -259,7 +286,7 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
     identities.set(key, made);
     for (const peer of found) {
       peer.identities.add(made.identity);
-      for (const program of peer.programs) toCompile.add(program);
+      for (const layer of peer.layers) toCompile.add(layer);
     }
     return made;
   }
@@ -268,17 +295,17 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
     identities.delete(known.key);
     for (const peer of known.peers) {
       peer.identities.delete(known.identity);
-      for (const program of peer.programs) toCompile.add(program);
+      for (const layer of peer.layers) toCompile.add(layer);
     }
   }
 
-  function compile(state: ProgramState): void {
+  function compile(state: LayerState): void {
     const concerned = new Set<Identity>();
     for (const peer of state.reads) for (const identity of peer.identities) concerned.add(identity);
-    const program = compileProgram(environment, state.instances, [...concerned], digest);
-    if (state.program !== undefined && sameProgram(state.program, program)) return;
-    state.program = program;
-    for (const party of state.parties) changed.add(party.id);
+    const layer = compileLayer(state.instances, [...concerned], digest);
+    if (state.layer !== undefined && sameLayer(state.layer, layer)) return;
+    state.layer = layer;
+    changedSlots.add(state.slot);
   }
 
   return {
@@ -293,7 +320,7 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
     settle() {
       for (const name of declared.changed()) for (const state of policies.values()) if (state.reads.peerPorts.includes(name)) readAnew(state);
       for (const party of toSelect) if (parties.get(party.id) === party) assign(party);
-      for (const program of toRead) read(program);
+      for (const layer of toRead) read(layer);
       for (const peer of unused) {
         peers.delete(peer.text);
         for (const party of everyone.metBy(peer.matcher)) {
@@ -302,18 +329,18 @@ export function createCompiler(environment: string, digest: Digest): Compiler {
         }
       }
       for (const party of toClassify) classify(party);
-      for (const program of toCompile) compile(program);
+      for (const layer of toCompile) compile(layer);
       for (const done of [toSelect, toRead, unused, toClassify, toCompile]) done.clear();
-      const told = changed;
+      const told = { parties: changed, slots: changedSlots };
       changed = new Set();
+      changedSlots = new Set();
+      digests.clear();
       return told;
     },
     identityOf: (id) => known(parties.get(id)?.identity?.identity, id),
     programOf: (id) => known(parties.get(id)?.runs?.program, id),
-    shadowOf: (id) => {
-      const shows = parties.get(id)?.shows;
-      return shows && known(shows.program, id);
-    },
+    shadowOf: (id) => parties.get(id)?.shows?.program,
+    layerOf: (slot) => layers.get(slot)?.layer,
   };
 }
 
@@ -333,7 +360,7 @@ function sameTags(a: Member['tags'], b: Member['tags']): boolean {
 }
 
 /** A digest is of what the entries do: not of names and priorities, which flow records and the kernel's rules tell. */
-function sameProgram(a: Program, b: Program): boolean {
+function sameLayer(a: Layer, b: Layer): boolean {
   if (a.digest !== b.digest || a.rules.size !== b.rules.size) return false;
   for (const [key, info] of a.rules) {
     const other = b.rules.get(key);

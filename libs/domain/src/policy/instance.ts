@@ -1,16 +1,13 @@
 import type { Direction, Peer, Policy as ModelPolicy, Rule } from '../rules/model.ts';
 import { tagOf } from '../rules/selector.ts';
 import { isAnyone, type Matcher, matcherOf, type NamedPort } from './matcher.ts';
-import type { Action, Member, Policy, RuleInfo } from './model.ts';
+import type { Member, Policy, RuleInfo } from './model.ts';
 import { protocolsOf, type Region, regionsOf } from './region.ts';
 
 /** One rule of one direction, as it is for one subject. */
 export interface SubjectRule {
-  /** Undefined: Pass, which leaves the tier and so is never the one that decided. */
-  readonly info: RuleInfo | undefined;
-  readonly action: Action | 'Pass';
-  /** One rule may be several of these, for ports by name; undefined: a default. */
-  readonly rule: Rule | undefined;
+  /** One rule may be several of these, for ports by name. */
+  readonly info: RuleInfo;
   /** Texts of matchers. Undefined: anyone. */
   readonly peers: readonly string[] | undefined;
   /** Undefined: every protocol and port. */
@@ -57,19 +54,19 @@ export function instantiate(policy: Policy, subject: Member, environment: string
   };
   const read = (direction: Direction): SubjectRule[] => policy[direction].flatMap((rule, index): SubjectRule[] => {
     const { action } = rule;
-    const info: RuleInfo | undefined = action === 'Pass' ? undefined : {
+    const info: RuleInfo = {
       policyId: policy.id, policyPath: policy.name, index, direction, action, name: rule.name, priority: policy.priority, tier: policy.tier,
     };
-    if (rule.ports === undefined) return [{ info, action, rule, peers: peersOf(rule.peers), regions: undefined }];
+    if (rule.ports === undefined) return [{ info, peers: peersOf(rule.peers), regions: undefined }];
     const regions = rule.ports.flatMap((port) => ('name' in port ? [] : regionsOf(port)));
-    const split: SubjectRule[] = [{ info, action, rule, peers: peersOf(rule.peers), regions }];
+    const split: SubjectRule[] = [{ info, peers: peersOf(rule.peers), regions }];
     for (const match of rule.ports) {
       if (!('name' in match)) continue;
       const fits = (p: NamedPort): boolean => p.name === match.name && (match.protocol === undefined || p.protocol === match.protocol);
       const regionOf = (p: NamedPort): Region[] => protocolsOf(p.protocol).map((protocol) => ({ protocol, port: p.port }));
       // The port is the destination's: the subject's own, or that of a peer who declares it.
       if (direction === 'ingress') regions.push(...subject.ports.filter(fits).flatMap(regionOf));
-      else for (const port of declared(match.name).filter(fits)) split.push({ info, action, rule, peers: peersOf(rule.peers, port), regions: regionOf(port) });
+      else for (const port of declared(match.name).filter(fits)) split.push({ info, peers: peersOf(rule.peers, port), regions: regionOf(port) });
     }
     return split.filter((one) => one.regions?.length !== 0);
   });

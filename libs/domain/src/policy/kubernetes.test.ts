@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { asked as ports, digest, lookUp, numberOf } from '../../test/policies.ts';
+import { asked as ports, digest, lookUp, numberOf, room } from '../../test/policies.ts';
 import { Oracle } from '../../test/reach/oracle.ts';
 import { randomOf } from '../../test/reach/random.ts';
 import { change, cluster } from '../../test/reach/worlds.ts';
@@ -30,7 +30,7 @@ describe('a compiler that is given the policies of Kubernetes', () => {
     const wrong: string[] = [];
     for (let seed = 1; seed <= 60; seed++) {
       const r = randomOf(seed);
-      const compiler = createCompiler('cluster', digest);
+      const compiler = createCompiler('cluster', digest, room);
       let objects = cluster(r);
       let before: World | undefined;
       for (let step = 0; step <= 5; step++) {
@@ -47,7 +47,7 @@ describe('a compiler that is given the policies of Kubernetes', () => {
           if (from === to || [from, to].some(({ addresses }) => !addresses.some((a) => a.family === family))) continue;
           const [protocol, port] = r.pick(ports);
           const opinion = oracle.ask({ from: from.name, to: to.name, protocol, port, family });
-          const entry = (subject: Party, peer: Party, direction: 'ingress' | 'egress') => lookUp(compiler.programOf(idOf(subject, family)).entries, direction, compiler.identityOf(idOf(peer, family)).digest, numberOf[protocol], port)?.action;
+          const entry = (subject: Party, peer: Party, direction: 'ingress' | 'egress') => lookUp(compiler.programOf(idOf(subject, family)).slots.map((slot) => compiler.layerOf(slot)), direction, compiler.identityOf(idOf(peer, family)).digest, numberOf[protocol], port)?.action;
           const said = [entry(from, to, 'egress'), entry(to, from, 'ingress')];
           count++;
           if (opinion.verdict === 'Deny') denied++;

@@ -3,8 +3,10 @@ import type { Direction, Party as ModelParty, Policy as ModelPolicy, Tier } from
 
 /** The words of the policy compiler. Everything here is about one environment; environments never see each other. */
 export type { Direction } from '../rules/model.ts';
-/** What an entry of the kernel says. */
+/** What becomes of a packet. */
 export type Action = 'Allow' | 'Deny';
+/** What an entry of the kernel says. */
+export type RuleAction = Action | 'Pass';
 
 /** A policy of the model that can be named in a kernel's tables. */
 export interface Policy extends ModelPolicy { readonly id: string }
@@ -19,7 +21,7 @@ export interface RuleRef {
   /** Position in the list of its direction; `defaultIndex` for a default. */
   readonly index: number;
   readonly direction: Direction;
-  readonly action: Action;
+  readonly action: RuleAction;
 }
 export interface RuleInfo extends RuleRef {
   readonly policyPath: string;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { AnyDocument, Document } from '@osier/contracts/document';
 import { document, id } from '../../test/documents.ts';
 import { plainDesired } from '../../test/plain-desired.ts';
-import { digest } from '../../test/policies.ts';
+import { digest, room } from '../../test/policies.ts';
 import { deleted, here, roadOf as road } from '../../test/roads.ts';
 import { createDesired, type Desired } from './desired.ts';
 import type { NodeProgram } from './program.ts';
@@ -16,7 +16,7 @@ const comparable = (p: Pick<NodeProgram, 'tunnelEndpoint' | 'endpoints' | 'place
 
 /** Tells both of each document; the copy follows only what is told as changed. */
 function take(road: readonly AnyDocument[], every: number): void {
-  const told: Desired = createDesired(here, digest);
+  const told: Desired = createDesired(here, digest, room);
   const view = createView();
   const copy = { places: new Map<string, unknown>(), endpoints: new Map<string, unknown>(), programs: new Map<string, unknown>() };
   road.forEach((one, step) => {
@@ -24,7 +24,7 @@ function take(road: readonly AnyDocument[], every: number): void {
     view.merge(`${one.kind} ${one.id}`, step + 1, one);
     if (step % every !== every - 1) return;
     const { program, changed } = told.settle();
-    expect({ step, ...comparable(program) }).toEqual({ step, ...comparable(plainDesired(view, here, digest)) });
+    expect({ step, ...comparable(program) }).toEqual({ step, ...comparable(plainDesired(view, here, digest, room)) });
     const follow = (map: Map<string, unknown>, ids: ReadonlySet<string>, now: (key: string) => unknown): void => {
       for (const key of ids) {
         const value = now(key);

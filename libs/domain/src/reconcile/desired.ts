@@ -1,7 +1,7 @@
 import { type AnyDocument, type Document, pathOf } from '@osier/contracts/document';
 import { groupKinds, policyKinds } from '@osier/contracts/kinds';
 import { type Compiler, createCompiler } from '../policy/incremental.ts';
-import type { Program } from '../policy/compile.ts';
+import type { Layer, Program } from '../policy/compile.ts';
 import type { Digest } from '../policy/model.ts';
 import { environmentPath as environmentOf } from '../rules/osier.ts';
 import { memberOf } from './member.ts';
@@ -28,7 +28,8 @@ export interface Desired {
 /** The networks of an environment that have an endpoint here, and what the rules make of everybody in them. */
 interface Environment { readonly networks: Set<string>; readonly compiler: Compiler }
 
-export function createDesired(node: string, digest: Digest): Desired {
+/** `room`: slots of a program. */
+export function createDesired(node: string, digest: Digest, room: number): Desired {
   const nodes = new Map<string, Document<'node'>>();
   /** Tunnel endpoints by the node's name. */
   let tunnels: ReadonlyMap<string, string> | undefined;
@@ -43,6 +44,9 @@ export function createDesired(node: string, digest: Digest): Desired {
   const pending = new Map<string, Pending>();
   const places = createPlaces();
   const programs = new Map<string, Program>();
+  const layers = new Map<string, Layer>();
+  /** Programs by the slots that they have. */
+  const having = new Map<string, Set<string>>();
   const toPlace = new Set<string>();
   const toUse = new Set<string>();
 
@@ -93,7 +97,7 @@ export function createDesired(node: string, digest: Digest): Desired {
     all(inNetwork.get(id));
   }
   function open(name: string): Environment {
-    const made: Environment = { networks: new Set(), compiler: createCompiler(name, digest) };
+    const made: Environment = { networks: new Set(), compiler: createCompiler(name, digest, room) };
     environments.set(name, made);
     fresh.add(name);
     for (const e of endpoints.values()) if (environmentOf(e) === name) toPlace.add(e.id);
@@ -153,7 +157,12 @@ export function createDesired(node: string, digest: Digest): Desired {
         else if (!fresh.has(name)) compiler.deletePolicy(id);
       }
       fresh.clear();
-      for (const { compiler } of environments.values()) all(compiler.settle());
+      const slots = new Set<string>();
+      for (const { compiler } of environments.values()) {
+        const settled = compiler.settle();
+        all(settled.parties);
+        for (const slot of settled.slots) slots.add(slot);
+      }
       for (const id of toPlace) place(id);
       toPlace.clear();
       const changed = places.settle();
@@ -164,7 +173,13 @@ export function createDesired(node: string, digest: Digest): Desired {
         else if (pending.get(id)?.code === 'address-conflict') pending.delete(id);
       }
       const changedPrograms = new Set(changed.programs);
-      for (const digestOf of changedPrograms) programs.delete(digestOf);
+      for (const digestOf of changedPrograms) {
+        for (const slot of programs.get(digestOf)?.slots ?? []) {
+          having.get(slot)?.delete(digestOf);
+          slots.add(slot);
+        }
+        programs.delete(digestOf);
+      }
       for (const e of places.locals()) {
         const compiler = environments.get(e.environment)?.compiler;
         for (const program of [compiler?.programOf(e.id), compiler?.shadowOf(e.id)]) {
@@ -172,21 +187,35 @@ export function createDesired(node: string, digest: Digest): Desired {
           if (programs.has(program.digest) && !changed.endpoints.has(e.id)) continue;
           programs.set(program.digest, program);
           changedPrograms.add(program.digest);
+          for (const slot of program.slots) {
+            entered(having, slot, () => new Set<string>()).add(program.digest);
+            slots.add(slot);
+          }
         }
       }
+      const changedLayers = new Set<string>();
+      for (const slot of slots) {
+        const [user] = having.get(slot) ?? [];
+        if (user === undefined) having.delete(slot);
+        const layer = user === undefined ? undefined : environments.get(programs.get(user)?.environment ?? '')?.compiler.layerOf(slot);
+        if (layers.get(slot) === layer) continue;
+        changedLayers.add(slot);
+        if (layer) layers.set(slot, layer);
+        else layers.delete(slot);
+      }
       const told = [...pending.values(), ...policies.pending([...environments.keys()])].sort((a, b) => (a.id < b.id ? -1 : 1));
-      return { program: { tunnelEndpoint: tunnels.get(node), endpoints: places.locals(), places: places.all, programs, pending: told }, changed: { places: changed.places, endpoints: changed.endpoints, programs: changedPrograms, left: changed.left } };
+      return { program: { tunnelEndpoint: tunnels.get(node), endpoints: places.locals(), places: places.all, programs, layers, pending: told }, changed: { places: changed.places, endpoints: changed.endpoints, programs: changedPrograms, layers: changedLayers, left: changed.left } };
     },
   };
 }
 
 /** All that a view holds, at once. */
-export function desired(view: View, node: string, digest: Digest): NodeProgram {
-  return desiredOf(view, node, digest).settle().program;
+export function desired(view: View, node: string, digest: Digest, room: number): NodeProgram {
+  return desiredOf(view, node, digest, room).settle().program;
 }
 /** Told of everything that the view holds so far. */
-export function desiredOf(view: View, node: string, digest: Digest): Desired {
-  const made = createDesired(node, digest);
+export function desiredOf(view: View, node: string, digest: Digest, room: number): Desired {
+  const made = createDesired(node, digest, room);
   for (const kind of ['node', 'network', 'endpoint', ...groupKinds, ...policyKinds] as const) for (const document of view.list(kind)) made.tell(document as AnyDocument);
   return made;
 }

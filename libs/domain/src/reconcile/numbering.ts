@@ -1,9 +1,12 @@
 import { type RuleInfo, ruleKey } from '../policy/model.ts';
-import type { Program } from '../policy/compile.ts';
+import { byText } from '../policy/order.ts';
+import type { Layer } from '../policy/compile.ts';
 import type { Changed, LocalEndpoint, NodeProgram } from './program.ts';
 import {
-  addressRow, endpointRow, type Highest, keyOf, type MeaningRow, number, type Numbered, policyRow, type PolicyRow, type Rows, ruleRow, type TableName, tableNames, type Tables,
+  addressRow, endpointRow, type Highest, keyOf, type MeaningRow, number, type Numbered, policyRow, type PolicyRow, programRow, type Rows, ruleRow, slotRow, type TableName, tableNames,
+  type Tables, turnsOf,
 } from './tables.ts';
+import type { Turns } from './turns.ts';
 
 /**
  * Tables kept up to date with a program: what `number` makes of it from nothing, as long as the kernel holds what these tables say. Whoever finds that it does
@@ -13,17 +16,18 @@ export interface Numbering {
   readonly tables: Tables;
   readonly highest: Highest;
   readonly ruleNumbers: ReadonlyMap<number, RuleInfo>;
-  /** Follows a change. Only rows that are other than before: as they should be, and as they were. Undefined where no number is left beyond the highest; then nothing may be used any more. */
+  readonly turns: Pick<Turns, 'turnOf'>;
+  /** Follows a change. Only rows that are other than before: as they should be, and as they were. Undefined where no number is left; then nothing may be used any more. */
   follow(program: NodeProgram, devices: ReadonlyMap<string, number>, changed: Changed): Followed | undefined;
 }
 export interface Followed { readonly desired: Tables; readonly former: Tables; readonly rules: ReadonlyMap<number, RuleInfo> }
 
 const most = 0xffff_ffff;
 type Mutable = { [T in TableName]: Map<string, Rows[T]> };
-const noRows = (): Mutable => ({ addresses: new Map(), endpoints: new Map(), policy: new Map(), rules: new Map(), identities: new Map(), policies: new Map() });
+const noRows = (): Mutable => ({ addresses: new Map(), endpoints: new Map(), policy: new Map(), rules: new Map(), identities: new Map(), policies: new Map(), programs: new Map(), slots: new Map() });
 
-/** A program with its rows: nobody changes them, they come and go with it. */
-interface Kept { readonly program: Program; readonly peers: ReadonlySet<string>; readonly rows: readonly (readonly [string, PolicyRow])[] }
+/** A layer with what it uses. */
+interface Kept { readonly layer: Layer; readonly peers: ReadonlySet<string>; readonly turns: ReadonlySet<string> }
 
 /** Numbers of meanings that are in use, and how often. */
 class Used {
@@ -52,32 +56,46 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
   const tables = noRows();
   for (const name of tableNames) for (const [key, row] of numbered.tables[name]) (tables[name] as Map<string, unknown>).set(key, row);
   const ruleNumbers = new Map(numbered.ruleNumbers);
+  const { turns } = numbered;
   const identities = new Used(numbered.highest.identities);
+  /** Of layers and of programs. */
   const policies = new Used(numbered.highest.policies);
+  const slots = new Used(numbered.highest.slots);
   const rules = new Used(numbered.highest.rules);
   for (const { number: n, digest } of tables.identities.values()) identities.numbers.set(digest, n);
   for (const { number: n, digest } of tables.policies.values()) policies.numbers.set(digest, n);
+  for (const { slot, digest } of tables.slots.values()) slots.numbers.set(digest, slot);
   for (const row of tables.rules.values()) rules.numbers.set(ruleKey(row), row.number);
-  const programs = new Map<string, Kept>();
+  /** By slot. */
+  const layers = new Map<string, Kept>();
+  const programs = new Map<string, readonly string[]>();
+  /** Rows of a layer, by its digest: nobody changes them, they come and go with it. */
+  const rowsOf = new Map<string, readonly (readonly [string, PolicyRow])[]>();
   /** Identity of each address that has a row. */
   const placed = new Map<string, string>();
-  /** Key of its row, and its program, by endpoint. */
-  const attached = new Map<string, { readonly key: string; readonly program: string }>();
+  /** Key of its row, by endpoint. */
+  const attached = new Map<string, string>();
 
-  const each = ({ peers, program: { rules: those } }: Kept, what: 'use' | 'release'): void => {
+  const each = ({ peers, layer }: Kept, what: 'use' | 'release'): void => {
+    policies[what](layer.digest);
     for (const peer of peers) identities[what](peer);
-    for (const key of those.keys()) rules[what](key);
+    for (const key of layer.rules.keys()) rules[what](key);
   };
-  const keep = (p: Program): Kept => ({ program: p, peers: new Set(p.entries.flatMap((e) => e.peer ?? [])), rows: [] });
-  const rowsFor = (p: Program): Kept['rows'] => p.entries.map((e) => {
-    const row = policyRow(e, policies.of(p.digest), e.peer === undefined ? 0 : identities.of(e.peer), rules.of(e.rule));
+  const keep = (layer: Layer): Kept => ({ layer, peers: new Set(layer.entries.flatMap((e) => e.peer ?? [])), turns: turnsOf(layer) });
+  const rowsFor = (layer: Layer): readonly (readonly [string, PolicyRow])[] => layer.entries.map((e) => {
+    const row = policyRow(e, policies.of(layer.digest), e.peer === undefined ? 0 : identities.of(e.peer), rules.of(e.rule), turns);
     return [keyOf.policy(row), row];
   });
-  for (const [digest, p] of program.programs) {
-    const kept = keep(p);
-    programs.set(digest, { ...kept, rows: rowsFor(p) });
-    policies.use(digest);
+  for (const [slot, layer] of program.layers) {
+    const kept = keep(layer);
+    layers.set(slot, kept);
     each(kept, 'use');
+    if (!rowsOf.has(layer.digest)) rowsOf.set(layer.digest, rowsFor(layer));
+  }
+  for (const [digest, { slots: those }] of program.programs) {
+    programs.set(digest, those);
+    policies.use(digest);
+    for (const slot of those) slots.use(slot);
   }
   for (const [key, place] of program.places) {
     if (place.tunnel === undefined && !devices.has(place.id)) continue;
@@ -86,18 +104,18 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
   }
   for (const e of program.endpoints) {
     const ifindex = devices.get(e.id);
-    if (ifindex !== undefined) attached.set(e.id, { key: `${ifindex}`, program: e.program });
+    if (ifindex !== undefined) attached.set(e.id, `${ifindex}`);
   }
 
   function follow(now: NodeProgram, there: ReadonlyMap<string, number>, changed: Changed): Followed | undefined {
     const [before, desired] = [noRows(), noRows()];
+    const all: Record<TableName, Set<string>> = { addresses: new Set(), endpoints: new Set(), policy: new Set(), rules: new Set(), identities: new Set(), policies: new Set(), programs: new Set(), slots: new Set() };
     const touched = (name: TableName, key: string): void => {
       if (all[name].has(key)) return;
       all[name].add(key);
       const row = tables[name].get(key);
       if (row !== undefined) (before[name] as Map<string, unknown>).set(key, row);
     };
-    const all: Record<TableName, Set<string>> = { addresses: new Set(), endpoints: new Set(), policy: new Set(), rules: new Set(), identities: new Set(), policies: new Set() };
     const put = <T extends TableName>(name: T, row: Rows[T]): void => {
       const key = keyOf[name](row);
       touched(name, key);
@@ -107,32 +125,42 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       touched(name, key);
       tables[name].delete(key);
     };
-    const pairs = [...changed.programs].map((digest) => {
-      const is = now.programs.get(digest);
-      return { digest, was: programs.get(digest), is: is && keep(is) };
+    const changedLayers = [...changed.layers].map((slot) => {
+      const is = now.layers.get(slot);
+      return { slot, was: layers.get(slot), is: is && keep(is) };
     });
-    const local = (id: string): LocalEndpoint | undefined => (there.has(id) ? byId.get(id) : undefined);
+    const changedPrograms = [...changed.programs].map((digest) => ({ digest, was: programs.get(digest), is: now.programs.get(digest)?.slots }));
     const byId = new Map(changed.endpoints.size === 0 ? [] : now.endpoints.map((e) => [e.id, e]));
+    const local = (id: string): LocalEndpoint | undefined => (there.has(id) ? byId.get(id) : undefined);
     const placesNow = [...changed.places].map((key) => {
       const place = now.places.get(key);
       return { key, was: placed.get(key), place: place && (place.tunnel !== undefined || there.has(place.id)) ? place : undefined };
     });
-    const meanings = { identities: new Set<string>(), rules: new Set<string>(), policies: new Set<string>() };
+    const meanings = { identities: new Set<string>(), rules: new Set<string>(), policies: new Set<string>(), slots: new Set<string>(changed.layers) };
 
-    for (const { digest, was, is } of pairs) {
-      if (is) {
-        policies.use(digest);
-        each(is, 'use');
-      }
-      if (was) {
-        policies.release(digest);
-        each(was, 'release');
-      }
+    // What comes is used before what goes is released, so that what stays keeps its number.
+    for (const { is } of changedLayers) if (is) each(is, 'use');
+    const coming = changedLayers.flatMap(({ is }) => [...is?.turns ?? []]);
+    const newTurns = coming.filter((turn) => !turns.has(turn)).sort(byText);
+    for (const turn of coming) if (turns.has(turn)) turns.use(turn);
+    for (const { was } of changedLayers) if (was) {
+      each(was, 'release');
+      for (const turn of was.turns) turns.release(turn);
+    }
+    for (const turn of newTurns) if (!turns.use(turn)) return undefined;
+    for (const { was, is } of changedLayers) for (const kept of [was, is]) {
+      if (kept === undefined) continue;
+      meanings.policies.add(kept.layer.digest);
+      for (const key of kept.layer.rules.keys()) meanings.rules.add(key);
+      for (const peer of kept.peers) meanings.identities.add(peer);
+    }
+    for (const { digest, was, is } of changedPrograms) {
       meanings.policies.add(digest);
-      for (const p of [was, is]) {
-        for (const key of p?.program.rules.keys() ?? []) meanings.rules.add(key);
-        for (const peer of p?.peers ?? []) meanings.identities.add(peer);
-      }
+      if (is) policies.use(digest);
+      if (was) policies.release(digest);
+      for (const slot of is ?? []) slots.use(slot);
+      for (const slot of was ?? []) slots.release(slot);
+      for (const slot of [...is ?? [], ...was ?? []]) meanings.slots.add(slot);
     }
     for (const { was, place } of placesNow) {
       if (place) identities.use(place.identity);
@@ -146,31 +174,58 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       }
       return true;
     };
-    if (!given(identities, meanings.identities) || !given(policies, meanings.policies) || !given(rules, meanings.rules)) return undefined;
+    if (!given(identities, meanings.identities) || !given(policies, meanings.policies) || !given(rules, meanings.rules) || !given(slots, meanings.slots)) return undefined;
 
+    for (const { was } of changedLayers) {
+      const digest = was?.layer.digest;
+      const rows = digest === undefined || policies.isUsed(digest) ? undefined : rowsOf.get(digest);
+      if (digest === undefined || rows === undefined) continue;
+      rowsOf.delete(digest);
+      for (const [key, row] of rows) {
+        before.policy.set(key, row);
+        tables.policy.delete(key);
+      }
+    }
     const newRules = new Map<number, RuleInfo>();
-    for (const { digest, was, is } of pairs) {
-      if (was && !is) {
-        programs.delete(digest);
-        for (const [key, row] of was.rows) {
-          before.policy.set(key, row);
-          tables.policy.delete(key);
+    for (const { slot, is } of changedLayers) {
+      if (!is) {
+        layers.delete(slot);
+        continue;
+      }
+      layers.set(slot, is);
+      const { layer } = is;
+      if (!rowsOf.has(layer.digest)) {
+        const rows = rowsFor(layer);
+        rowsOf.set(layer.digest, rows);
+        for (const [key, row] of rows) {
+          desired.policy.set(key, row);
+          tables.policy.set(key, row);
         }
       }
-      if (!is) continue;
-      const rows = was?.rows ?? rowsFor(is.program);
-      programs.set(digest, { ...is, rows });
-      if (!was) for (const [key, row] of rows) {
-        desired.policy.set(key, row);
-        tables.policy.set(key, row);
-      }
-      for (const [key, info] of is.program.rules) {
+      for (const [key, info] of layer.rules) {
         const n = rules.of(key);
         if (ruleNumbers.get(n) === info) continue;
         put('rules', ruleRow(n, info));
         newRules.set(n, info);
         ruleNumbers.set(n, info);
       }
+    }
+    for (const slot of meanings.slots) {
+      const n = slots.numbers.get(slot);
+      if (n === undefined) continue;
+      const kept = layers.get(slot);
+      if (slots.isUsed(slot) && kept) put('slots', slotRow(slot, n, policies.of(kept.layer.digest)));
+      else {
+        remove('slots', `${n}`);
+        slots.drop(slot);
+      }
+    }
+    for (const { digest, is } of changedPrograms) {
+      const n = policies.of(digest);
+      if (is) {
+        programs.set(digest, is);
+        put('programs', programRow(n, is, slots.of));
+      } else if (programs.delete(digest)) remove('programs', `${n}`);
     }
     for (const { key, place } of placesNow) {
       if (place) {
@@ -180,12 +235,12 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
     }
     // Those that leave a device first: another may have it now.
     const leaving = [...changed.endpoints].flatMap((id) => attached.get(id) ?? []);
-    for (const { key } of leaving) remove('endpoints', key);
+    for (const key of leaving) remove('endpoints', key);
     for (const id of changed.endpoints) {
       const e = local(id);
       if (e) {
         put('endpoints', endpointRow(e, there.get(id) as number, policies.of));
-        attached.set(id, { key: `${there.get(id)}`, program: e.program });
+        attached.set(id, `${there.get(id)}`);
       } else attached.delete(id);
     }
     const meaningRows = (name: 'identities' | 'policies', used: Used): void => {
@@ -217,9 +272,9 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
     return { desired, former: before, rules: newRules };
   }
   return {
-    tables, ruleNumbers, follow,
+    tables, ruleNumbers, turns, follow,
     get highest() {
-      return { identities: identities.highest, policies: policies.highest, rules: rules.highest };
+      return { identities: identities.highest, policies: policies.highest, rules: rules.highest, slots: slots.highest, turns: turns.numbers };
     },
   };
 }

@@ -1,14 +1,16 @@
-import { type AddressRow, type Column, type EndpointRow, keyOf, type PolicyRow, type Rows, type TableName, tableNames, type Tables, wholeSubject } from './tables.ts';
+import { type AddressRow, type Column, type EndpointRow, keyOf, type PolicyRow, type SlotRow, type Rows, type TableName, tableNames, type Tables, wholeSubject } from './tables.ts';
 
 /**
  * The way from the tables that are to the tables that should be, in an order in which every packet sees the old world or the new one,
  * whole. Pure; whoever runs the steps may be killed between any two and plan again from what it finds.
  *
- *   1 meanings, rules, entries of new programs      nothing reads them yet
- *   2 the inactive column of addresses, endpoints   what is new has 0 (nobody) in the column that packets read; what goes has 0 in the other
+ *   1 meanings, rules, entries of new layers, new   nothing reads them yet
+ *     slots and programs
+ *   2 the inactive column of addresses, endpoints,  what is new has 0 (nobody) in the column that packets read; what goes has 0 in the other
+ *     slots
  *   3 flip(revision)                                one atomic write
  *   4 the other column
- *   5 remove what has gone, its connection tracking, then entries, rules and meanings that nothing refers to
+ *   5 remove what has gone, its connection tracking, then programs, slots, entries, rules and meanings that nothing refers to
  */
 export type Step =
   | { readonly [T in TableName]: { readonly do: 'put'; readonly table: T; readonly rows: readonly Rows[T][] } }[TableName]
@@ -35,13 +37,14 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
   put(steps, 'identities', different('identities', desired, actual));
   put(steps, 'policies', different('policies', desired, actual));
   put(steps, 'policy', different('policy', desired, actual));
+  const changedSlots = different('slots', desired, actual);
+  const preparedSlots = changedSlots.map((row): SlotRow => ({ ...row, layer: columns(now, actual.slots.get(keyOf.slots(row))?.layer[now] ?? 0, row.layer[0]) }));
   // Packets may be reading it: out at once, and live flows judged anew.
   const gonePolicy = missing(actual.policy, desired.policy);
   const isForeign = foreignTo(desired);
   const foreign = gonePolicy.filter(isForeign);
   remove(steps, 'policy', foreign);
-  const inUse = new Set([...actual.endpoints.values()].flatMap((row) => [row.policy[now], row.shadow[now]]));
-  const repaired = foreign.length > 0 || [...desired.policy.values()].some((row) => inUse.has(row.policy) && differs('policy', row, actual));
+  const repaired = foreign.length > 0 || isRepair(desired, actual, now);
 
   const changedAddresses = different('addresses', desired, actual);
   const changedEndpoints = different('endpoints', desired, actual);
@@ -56,21 +59,35 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
     }),
     ...goneEndpoints.map((row): EndpointRow => ({ ...row, policy: columns(now, row.policy[now], 0), shadow: columns(now, row.shadow[now], 0) })),
   ];
-  if (repaired || preparedAddresses.length > 0 || preparedEndpoints.length > 0) {
+  put(steps, 'slots', preparedSlots.filter((row) => differs('slots', row, actual)));
+  put(steps, 'programs', different('programs', desired, actual));
+  if (repaired || preparedAddresses.length > 0 || preparedEndpoints.length > 0 || preparedSlots.length > 0) {
     put(steps, 'addresses', preparedAddresses.filter((row) => differs('addresses', row, actual)));
     put(steps, 'endpoints', preparedEndpoints.filter((row) => differs('endpoints', row, actual)));
     steps.push({ do: 'flip' });
     put(steps, 'addresses', changedAddresses);
     put(steps, 'endpoints', changedEndpoints);
+    put(steps, 'slots', changedSlots);
   }
   remove(steps, 'endpoints', goneEndpoints);
   remove(steps, 'addresses', goneAddresses);
   if (goneAddresses.length > 0) steps.push({ do: 'forget', addresses: goneAddresses.map(({ rd, address }) => ({ rd, address })) });
+  remove(steps, 'programs', missing(actual.programs, desired.programs));
+  remove(steps, 'slots', missing(actual.slots, desired.slots));
   remove(steps, 'policy', gonePolicy.filter((row) => !isForeign(row)));
   remove(steps, 'policies', missing(actual.policies, desired.policies));
   remove(steps, 'identities', missing(actual.identities, desired.identities));
   remove(steps, 'rules', missing(actual.rules, desired.rules));
   return { steps, peak: peakOf(desired, actual) };
+}
+
+/** Whether something that packets read is not what it should be by its number, and so is mended under them. */
+function isRepair(desired: Tables, actual: Tables, now: 0 | 1): boolean {
+  const programs = new Set([...actual.endpoints.values()].flatMap((row) => [row.policy[now], row.shadow[now]]));
+  const slots = new Set([...programs].flatMap((n) => actual.programs.get(`${n}`)?.slots.split(' ') ?? []));
+  const layers = new Set([...programs, ...[...slots].flatMap((n) => actual.slots.get(n)?.layer[now] ?? [])]);
+  return [...desired.policy.values()].some((row) => layers.has(row.policy) && differs('policy', row, actual))
+    || [...desired.programs.values()].some((row) => programs.has(row.program) && differs('programs', row, actual));
 }
 
 const columns = (now: 0 | 1, current: number, next: number): Column => (now === 0 ? [current, next] : [next, current]);
@@ -131,11 +148,14 @@ function peakOf(desired: Tables, actual: Tables): Record<TableName, number> {
 export function shrunk(desired: Tables, actual: Tables): Tables {
   const both = <R>(from: ReadonlyMap<string, R>, wanted: ReadonlyMap<string, unknown>): ReadonlyMap<string, R> => new Map([...from].filter(([key]) => wanted.has(key)));
   const endpoints = both(actual.endpoints, desired.endpoints);
-  const used = new Set([...endpoints.values()].flatMap((row) => [...row.policy, ...row.shadow]));
+  const programs = new Set([...endpoints.values()].flatMap((row) => [...row.policy, ...row.shadow]));
+  const slots = new Set([...programs].flatMap((n) => actual.programs.get(`${n}`)?.slots.split(' ') ?? []));
+  const used = new Set([...programs, ...[...slots].flatMap((n) => [...actual.slots.get(n)?.layer ?? []])]);
   const isForeign = foreignTo(desired);
   return {
     ...actual, endpoints, addresses: both(actual.addresses, desired.addresses),
     policy: new Map([...actual.policy].filter(([, row]) => used.has(row.policy) && !isForeign(row))),
     policies: new Map([...actual.policies].filter(([, row]) => used.has(row.number))),
+    programs: new Map([...actual.programs].filter(([, row]) => programs.has(row.program))), slots: new Map([...actual.slots].filter(([key]) => slots.has(key))),
   };
 }

@@ -1,4 +1,4 @@
-import type { Program } from '../policy/compile.ts';
+import type { Layer, Program } from '../policy/compile.ts';
 import type { Tags } from '@osier/contracts/names';
 
 /**
@@ -13,18 +13,21 @@ export interface NodeProgram {
   readonly places: ReadonlyMap<string, Place>;
   /** By digest: what endpoints here run, and what they show as shadows. */
   readonly programs: ReadonlyMap<string, Program>;
+  /** Of the slots of these programs, by slot. */
+  readonly layers: ReadonlyMap<string, Layer>;
   readonly pending: readonly Pending[];
 }
 
-/** What of a program is another than before: keys of `places`, ids of local endpoints, digests of `programs`. */
+/** What of a program is another than before: keys of `places`, ids of local endpoints, digests of `programs`, slots of `layers`. */
 export interface Changed {
   readonly places: ReadonlySet<string>;
   readonly endpoints: ReadonlySet<string>;
   readonly programs: ReadonlySet<string>;
+  readonly layers: ReadonlySet<string>;
   /** Who had an address and has it no more. */
   readonly left: readonly Place[];
 }
-export const nothingChanged: Changed = { places: new Set(), endpoints: new Set(), programs: new Set(), left: [] };
+export const nothingChanged: Changed = { places: new Set(), endpoints: new Set(), programs: new Set(), layers: new Set(), left: [] };
 
 /** Who an address is, for flow records. */
 export interface Owner { readonly id: string; readonly path: string; readonly environment: string; readonly networkName: string; readonly tags: Tags }

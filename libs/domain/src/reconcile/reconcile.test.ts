@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { AnyDocument, Document } from '@osier/contracts/document';
 import { documentSubject } from '@osier/contracts/subjects';
-import { attest } from './attest.ts';
+import { attest, wantedOf } from './attest.ts';
 import { desired } from './desired.ts';
 import { createPlaces } from './places.ts';
 import { plan, shrunk, type Step } from './plan.ts';
@@ -11,6 +11,7 @@ import { emptyTables, keyOf, nothingGiven, number, type Rows, type TableName, ty
 import { createView } from './view.ts';
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+const room = 10;
 const id = (n: number): string => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`;
 const common = { createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-01T00:00:00Z', intent: 'i', version: 1, phase: 'active' as const };
 const staging = { domain: 'acme', project: 'shop', environment: 'staging' };
@@ -55,7 +56,7 @@ const devicesOf = (program: NodeProgram): Map<string, number> => new Map(program
 const programOf = (documents: readonly AnyDocument[]): NodeProgram => {
   const view = createView();
   documents.forEach((d, i) => view.merge(documentSubject(d), i + 1, d));
-  return desired(view, 'node-1', digest);
+  return desired(view, 'node-1', digest, room);
 };
 
 /** Applies one program to a kernel and returns it settled. */
@@ -77,13 +78,14 @@ function world(kernel: { tables: Tables; epoch: number }): Record<string, string
   for (const row of kernel.tables.endpoints.values()) {
     const n = row.policy[column];
     if (n === 0) continue;
-    const entries = [...kernel.tables.policy.values()].filter((e) => e.policy === n).map((e) => {
+    const layersOf = (program: number): number[] => (kernel.tables.programs.get(`${program}`)?.slots.split(' ') ?? []).map((slot) => kernel.tables.slots.get(slot)?.layer[column] ?? -1);
+    const entries = [...kernel.tables.policy.values()].filter((e) => layersOf(n).includes(e.policy)).map((e) => {
       const peer = e.peer === 0 ? '*' : kernel.tables.identities.get(`${e.peer}`)?.digest ?? 'DANGLING';
-      return `${peer} ${e.direction} ${e.prefixlen} ${e.protocol} ${e.port} ${e.action} ${e.precedence} ${kernel.tables.rules.has(`${e.rule}`) ? '' : 'DANGLING'}`;
+      return `${peer} ${e.direction} ${e.prefixlen} ${e.protocol} ${e.port} ${e.action} ${e.tier} ${e.place} ${kernel.tables.rules.has(`${e.rule}`) ? '' : 'DANGLING'}`;
     });
-    seen[`program ${row.rd} ${row.address}`] = entries.sort().join('; ');
+    seen[`program ${row.rd} ${row.address}`] = layersOf(n).includes(-1) ? 'DANGLING' : entries.sort().join('; ');
     const shadow = row.shadow[column];
-    if (shadow !== 0) seen[`shadow ${row.rd} ${row.address}`] = `${kernel.tables.policies.get(`${shadow}`)?.digest ?? 'DANGLING'} ${[...kernel.tables.policy.values()].filter((e) => e.policy === shadow).length}`;
+    if (shadow !== 0) seen[`shadow ${row.rd} ${row.address}`] = `${kernel.tables.policies.get(`${shadow}`)?.digest ?? 'DANGLING'} ${[...kernel.tables.policy.values()].filter((e) => layersOf(shadow).includes(e.policy)).length}`;
   }
   return seen;
 }
@@ -94,6 +96,8 @@ const states: Record<string, AnyDocument[]> = {
   'one endpoint': [...base, web],
   'three endpoints on two nodes': [...base, web, db, api],
   'a policy between them': [...base, web, db, api, onlyApi],
+  'the policy is another': [...base, web, db, api, { ...onlyApi, version: 2, spec: { ...onlyApi.spec, ingress: [{ action: 'Deny', ports: [{ protocol: 'TCP', port: 80 }] }] } }],
+  'its port is another': [...base, web, db, api, policy(201, { appliesTo: { matchTags: { app: 'db' } }, ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags: { app: 'api' } } }], ports: [{ protocol: 'TCP', port: 5433 }] }] })],
   'two policies': [...base, web, db, api, onlyApi, noWeb],
   'equal addresses in two environments': [...base, web, db, api, onlyApi, twin],
   'the policy is gone': [...base, web, db, api, twin],
@@ -105,7 +109,8 @@ const programs = new Map(names.map((name) => [name, programOf(states[name] ?? []
 function shadowed(name: string, shadows: readonly (string | undefined)[], more = ''): void {
   const program = programs.get(name) as NodeProgram;
   const all = new Map([...programs.get(more)?.programs ?? [], ...program.programs]);
-  programs.set(`${name}, with shadows ${shadows.join(' ')}`, { ...program, programs: all, endpoints: program.endpoints.map((e, i) => ({ ...e, shadow: shadows[i] })) });
+  const layers = new Map([...programs.get(more)?.layers ?? [], ...program.layers]);
+  programs.set(`${name}, with shadows ${shadows.join(' ')}`, { ...program, programs: all, layers, endpoints: program.endpoints.map((e, i) => ({ ...e, shadow: shadows[i] })) });
 }
 const [oneRuns = '', otherRuns = ''] = programs.get('a policy between them')?.programs.keys() ?? [];
 const [byTwo = ''] = programs.get('two policies')?.programs.keys() ?? [];
@@ -138,7 +143,7 @@ describe('desired', () => {
       for (const [road, messages] of roads) {
         const view = createView();
         for (const [d, sequence] of messages) view.merge(documentSubject(d), sequence, d);
-        expect([name, road, desired(view, 'node-1', digest)]).toEqual([name, road, programNamed(name)]);
+        expect([name, road, desired(view, 'node-1', digest, room)]).toEqual([name, road, programNamed(name)]);
       }
     }
   });
@@ -230,7 +235,8 @@ describe('plan', () => {
     const shows = `a policy between them, with shadows ${byTwo} ${byTwo}`;
     const { tables } = walkTo([shows]);
     const { policies } = shrunk(tables, tables);
-    expect([...policies.values()].map((row) => row.digest).sort()).toEqual([...new Set([oneRuns, otherRuns, byTwo])].sort());
+    const layers = [...tables.slots.values()].flatMap((row) => tables.policies.get(`${row.layer[0]}`)?.digest ?? []);
+    expect([...policies.values()].map((row) => row.digest).sort()).toEqual([...new Set([oneRuns, otherRuns, byTwo, ...layers])].sort());
   });
 
   it('forgets the connections of an address that goes, after nobody can reach it any more', () => {
@@ -248,13 +254,13 @@ describe('plan', () => {
 
   it('takes out entries that somebody else put in, and has live flows judged again', () => {
     const settled = walkTo(['a policy between them']);
-    const program = [...settled.tables.endpoints.values()][0]?.policy[0] as number;
+    const program = [...settled.tables.policy.values()][0]?.policy as number;
     const intruders = [
       { policy: program, peer: 0, direction: 'ingress', prefixlen: 96, protocol: 6, port: 22 }, { policy: program, peer: 0, direction: 'ingress', prefixlen: 73, protocol: 0, port: 0 },
       { policy: program, peer: 0, direction: 3, prefixlen: 72, protocol: 0, port: 0 }, { policy: 0, peer: 0, direction: 0, prefixlen: 0, protocol: 0, port: 0 },
     ] as const;
     for (const key of intruders) {
-      const intruder = { ...key, action: 'Allow', precedence: 99, rule: 1 } as const;
+      const intruder = { ...key, action: 'Allow', tier: 0, precedence: 99, place: 0, rule: 1 } as const;
       const tampered = { ...settled, tables: { ...settled.tables, policy: new Map([...settled.tables.policy, [keyOf.policy(intruder), intruder]]) } };
       const wanted = programNamed('a policy between them');
       expect(attest(wanted, devicesOf(wanted), tampered.tables, digest).differences).toContain(`unexpected entry ${keyOf.policy(intruder)}`);
@@ -274,7 +280,7 @@ describe('attest', () => {
       const tampered = { ...tables, policy: new Map([...[...tables.policy].filter(([one]) => one !== key), [keyOf.policy(other), other]]) };
       const { differences } = attest(program, devicesOf(program), tampered, digest);
       expect(differences).toContain(`unexpected entry ${keyOf.policy(other)}`);
-      expect(differences.join()).toMatch(/missing endpoint/);
+      expect(differences.join()).toMatch(/missing slot/);
     }
   });
 
@@ -296,7 +302,12 @@ describe('attest', () => {
     const [policyKey, entry] = first(tables.policy);
     const [identityKey, identity] = first(tables.identities);
     const [ruleRowKey, rule] = first(tables.rules);
+    const wanted = wantedOf(number(program, devicesOf(program), tables, nothingGiven));
     const tamperings: Tables[] = [
+      { ...tables, slots: new Map([...tables.slots].map(([key, row], i, all) => [key, { ...row, layer: all.at(i - 1)?.[1].layer ?? [0, 0] }])) },
+      { ...tables, slots: new Map([...tables.slots].slice(1)) },
+      { ...tables, programs: new Map([...tables.programs].map(([key, row]) => [key, { ...row, slots: row.slots.split(' ').slice(1).join(' ') }])) },
+      { ...tables, programs: new Map([...tables.programs].slice(1)) },
       { ...tables, addresses: new Map([...tables.addresses, [addressKey, { ...address, identity: [address.identity[0], 77] }]]) },
       { ...tables, addresses: new Map([...tables.addresses, ['5|10.0.0.99', { ...address, rd: 5, address: '10.0.0.99' }]]) },
       { ...tables, addresses: new Map([...tables.addresses, [addressKey, { ...address, network: 9 }]]) },
@@ -307,6 +318,6 @@ describe('attest', () => {
       { ...tables, endpoints: new Map([...tables.endpoints].slice(1)) },
       { ...tables, policies: new Map([...tables.policies].map(([key, row], i, all) => [key, { ...row, digest: all.at(i - 1)?.[1].digest ?? '' }])) },
     ];
-    for (const [i, tampered] of tamperings.entries()) expect([i, attest(program, devicesOf(program), tampered, digest, tables.policy).differences.length > 0]).toEqual([i, true]);
+    for (const [i, tampered] of tamperings.entries()) expect([i, attest(program, devicesOf(program), tampered, digest, wanted).differences.length > 0]).toEqual([i, true]);
   });
 });
