@@ -6,9 +6,10 @@ const rank = ['viewer', 'editor', 'approver', 'admin'];
 /** Noun → the least role that wishes it, and how much one must reach. */
 const wished: Readonly<Record<string, readonly [role: string, reach: 'project' | 'domain' | 'platform']>> = {
   network: ['editor', 'project'], endpoint: ['editor', 'project'], policy: ['editor', 'project'],
-  environment: ['admin', 'project'],
-  project: ['admin', 'domain'], credential: ['admin', 'domain'],
-  domain: ['admin', 'platform'], node: ['admin', 'platform'], 'platform-credential': ['admin', 'platform'],
+  'endpoint-group': ['editor', 'project'], 'address-group': ['editor', 'project'], 'service-group': ['editor', 'project'],
+  environment: ['admin', 'project'], 'project-policy': ['admin', 'project'],
+  project: ['admin', 'domain'], credential: ['admin', 'domain'], 'domain-policy': ['admin', 'domain'],
+  domain: ['admin', 'platform'], node: ['admin', 'platform'], 'platform-credential': ['admin', 'platform'], 'platform-policy': ['admin', 'platform'],
 };
 const reachOf = ({ domain, project }: Person): 'project' | 'domain' | 'platform' => (domain === '_' ? 'platform' : project === '_' ? 'domain' : 'project');
 const wide = ['project', 'domain', 'platform'];

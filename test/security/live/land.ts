@@ -35,6 +35,12 @@ async function build(live: Live, place: Place): Promise<void> {
   await make(live, `${base}/networks/${place.network}`, { subnets: [place.subnet] }, place.intent);
   await make(live, `${base}/endpoints/${place.endpoint}`, { network: place.network, node: place.node, tags: { app: place.endpoint }, attachment: { containerId: `container-of-${place.endpoint}` } });
   await make(live, `${base}/policies/${place.policy}`, { ...kinds.policy.example, appliesTo: { matchTags: { app: place.endpoint } } });
+  const [domain, project] = [`/v1/domains/${place.domain}`, `/v1/domains/${place.domain}/projects/${place.project}`];
+  await make(live, `${project}/address-groups/${place.policy}`, { cidrs: [place.subnet] });
+  const wide = { tier: 'Admin', appliesTo: { matchTags: { app: place.endpoint } } };
+  await make(live, `${project}/project-policies/${place.policy}`, { ...wide, ingress: [{ action: 'Deny', from: [{ addressGroup: place.policy }] }] });
+  await make(live, `${domain}/domain-policies/${place.policy}`, wide);
+  await make(live, `/v1/platform-policies/${place.policy}`, { ...wide, scope: { domains: [place.domain] } });
 }
 
 /** A denied connection, as the agent of `node` would report it. */
