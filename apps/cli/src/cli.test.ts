@@ -285,6 +285,7 @@ describe('osier flows, where an endpoint has a shadow', () => {
   ])('tells it when it %s', async (_what, verdict, shadow, text) => {
     answer = () => ({ status: 200, ndjson: true, body: [flow(verdict, shadow)] });
     expect((await osier(['flows'])).out).toContain(text);
+    expect((await osier(['flows', '--shadow'])).out.includes(text)).toBe(text.includes('(a shadow') && !text.includes('agrees'));
   });
 });
 

@@ -114,8 +114,9 @@ export function buildProgram(io: Io, ending: Ending): Command {
     .description('show who spoke to whom, and which rule allowed or denied it')
     .option('-F, --follow', 'go on with new ones as they come')
     .option('--denied', 'only what was denied')
+    .option('--shadow', 'only what shadow policies would decide otherwise')
     .option('--since <time>', 'a time, or how long ago: 5m')
-    .addHelpText('after', examples('osier flows --denied --follow', 'osier flows -e production --since 10m -o json'))
+    .addHelpText('after', examples('osier flows --denied --follow', 'osier flows -e production --shadow', 'osier flows -e production --since 10m -o json'))
     .action(async (_options: unknown, command: Command) => {
       ending.code = await (await import('./commands/flows.ts')).flows(io, command.optsWithGlobals());
     });

@@ -4,7 +4,7 @@ import type { Io } from '../io.ts';
 import { toYaml } from '../output.ts';
 import { type CommonOptions, sessionOf } from '../session.ts';
 
-export interface FlowsOptions extends CommonOptions { readonly follow?: boolean; readonly denied?: boolean; readonly since?: string }
+export interface FlowsOptions extends CommonOptions { readonly follow?: boolean; readonly denied?: boolean; readonly shadow?: boolean; readonly since?: string }
 type Line = ({ domain: string; project: string; node: string } & Flow) | { domain: string; project: string; node: string; lost: number };
 
 const side = ({ address, port, endpoint }: Flow['source'], none = ''): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? none : `:${port}`}`;
@@ -33,6 +33,9 @@ export function flowText(line: Line): string {
   return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source, anyPort(line))} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}${shadowText(line)}  ${why} @${line.revision}`.trimEnd();
 }
 
+/** Whether shadow policies would decide it otherwise. What was lost is told all the same. */
+const isOtherwise = (line: Line): boolean => 'lost' in line || (line.shadow !== undefined && line.shadow.verdict !== line.verdict);
+
 export async function flows(io: Io, options: FlowsOptions): Promise<ExitCode> {
   const session = sessionOf(io, options);
   const query = new URLSearchParams();
@@ -41,6 +44,7 @@ export async function flows(io: Io, options: FlowsOptions): Promise<ExitCode> {
   if (options.since !== undefined) query.set('since', options.since);
   let count = 0;
   for await (const line of session.client.lines(`/v1/flows?${query}`)) {
+    if (options.shadow === true && !isOtherwise(line as Line)) continue;
     count += 1;
     if (session.format === 'json') io.out(JSON.stringify(line));
     else if (session.format === 'yaml') io.out(`---\n${await toYaml([line])}`);
