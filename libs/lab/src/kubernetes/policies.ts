@@ -1,26 +1,26 @@
 import type { Spec } from '@osier/contracts/kinds';
 import type { Selector } from '@osier/contracts/names';
-import { type AppPolicy, type AppWorkload, selects } from './application.ts';
+import { addressText, parseBlock } from '@osier/domain/net/address';
+import type { AppPolicy } from './application.ts';
 import { asList, asMap, asText, dig, ManifestError, type ManifestObject, textMap } from './manifests.ts';
 import { protocolOf } from './workloads.ts';
 
 type PolicySpec = Spec<'policy'>;
 type Ports = NonNullable<NonNullable<PolicySpec['ingress']>[number]['ports']>;
 /** A rule without its direction's word for the peers. */
-interface Rule { readonly action: 'Allow'; readonly peers?: { endpoints: Selector }[]; readonly ports?: Ports }
+interface Rule { readonly action: 'Allow'; readonly peers?: Peer[]; readonly ports?: Ports }
+type Peer = { endpoints: Selector } | { cidr: string; except?: string[] };
 type Direction = 'ingress' | 'egress';
 
 /**
  * NetworkPolicy (networking.k8s.io/v1) → a security policy that isolates the directions of `policyTypes` and allows what its rules name.
  * `policyTypes` left out means Ingress, and Egress too where there are egress rules.
  */
-export function policyOf(object: ManifestObject, workloads: readonly AppWorkload[]): AppPolicy {
+export function policyOf(object: ManifestObject): AppPolicy {
   const spec = asMap(object.value.spec) ?? {};
   const appliesTo = selectorOf(object, 'spec.podSelector', spec.podSelector);
   const isolates = directionsOf(object, spec);
-  const subjects = workloads.filter((w) => selects(appliesTo, w.tags));
-  const rules = (direction: Direction): Rule[] => asList(spec[direction]).flatMap((rule, index) =>
-    ruleOf(object, `spec.${direction}[${index}]`, asMap(rule) ?? {}, direction === 'ingress' ? 'from' : 'to', (peers) => (direction === 'ingress' ? subjects : targets(peers, workloads))));
+  const rules = (direction: Direction): Rule[] => asList(spec[direction]).map((rule, index) => ruleOf(object, `spec.${direction}[${index}]`, asMap(rule) ?? {}, direction === 'ingress' ? 'from' : 'to'));
   const ingress = isolates.includes('ingress') ? rules('ingress') : [];
   const egress = isolates.includes('egress') ? rules('egress') : [];
   return {
@@ -43,42 +43,39 @@ function directionsOf(object: ManifestObject, spec: Readonly<Record<string, unkn
   });
 }
 
-const targets = (peers: { endpoints: Selector }[] | undefined, workloads: readonly AppWorkload[]): readonly AppWorkload[] =>
-  peers === undefined ? workloads : workloads.filter((w) => peers.some((peer) => selects(peer.endpoints, w.tags)));
-
-/** Not one rule but none, where its named ports exist nowhere: a list of ports that is left empty would allow every port. */
-function ruleOf(object: ManifestObject, field: string, rule: Readonly<Record<string, unknown>>, word: 'from' | 'to', listeners: (peers: { endpoints: Selector }[] | undefined) => readonly AppWorkload[]): Rule[] {
-  const peerList = asList(rule[word]);
-  const peers = peerList.length === 0 ? undefined : peerList.map((peer, index) => peerOf(object, `${field}.${word}[${index}]`, peer));
-  const portList = asList(rule.ports);
-  if (portList.length === 0) return [{ action: 'Allow', ...(peers === undefined ? {} : { peers }) }];
-  const ports = portList.flatMap((port, index) => portsOf(object, `${field}.ports[${index}]`, asMap(port) ?? {}, listeners(peers)));
-  return ports.length === 0 ? [] : [{ action: 'Allow', ...(peers === undefined ? {} : { peers }), ports }];
+function ruleOf(object: ManifestObject, field: string, rule: Readonly<Record<string, unknown>>, word: 'from' | 'to'): Rule {
+  const [peers, ports] = [asList(rule[word]), asList(rule.ports)];
+  return {
+    action: 'Allow',
+    ...(peers.length === 0 ? {} : { peers: peers.map((peer, index) => peerOf(object, `${field}.${word}[${index}]`, peer)) }),
+    ...(ports.length === 0 ? {} : { ports: ports.map((port, index) => portOf(object, `${field}.ports[${index}]`, asMap(port) ?? {})) }),
+  };
 }
 
-function peerOf(object: ManifestObject, field: string, value: unknown): { endpoints: Selector } {
+function peerOf(object: ManifestObject, field: string, value: unknown): Peer {
   const peer = asMap(value) ?? {};
-  if (peer.ipBlock !== undefined) throw new ManifestError(object, `${field}.ipBlock`, 'peers given by address are not carried yet', 'Select the peers by their labels (podSelector).');
+  if (peer.ipBlock !== undefined) {
+    const except = asList(dig(peer.ipBlock, 'except')).map((one, index) => blockOf(object, `${field}.ipBlock.except[${index}]`, one));
+    return { cidr: blockOf(object, `${field}.ipBlock.cidr`, dig(peer.ipBlock, 'cidr')), ...(except.length === 0 ? {} : { except }) };
+  }
   if (peer.namespaceSelector !== undefined) throw new ManifestError(object, `${field}.namespaceSelector`, 'peers of other namespaces are not carried yet', 'Select peers of the same namespace (podSelector).');
   if (peer.podSelector === undefined) throw new ManifestError(object, field, 'the peer has no podSelector', 'Select the peers by their labels.');
   return { endpoints: selectorOf(object, `${field}.podSelector`, peer.podSelector) };
 }
 
-/** A named port means whichever number the listening pods give it, each its own; so it may be several. */
-function portsOf(object: ManifestObject, field: string, port: Readonly<Record<string, unknown>>, listeners: readonly AppWorkload[]): Ports {
+function blockOf(object: ManifestObject, field: string, value: unknown): string {
+  const block = typeof value === 'string' ? parseBlock(value)?.block : undefined;
+  if (block === undefined) throw new ManifestError(object, field, `${JSON.stringify(value)} is no CIDR`, 'Write it as 10.0.0.0/24.');
+  if (block.family === 6) throw new ManifestError(object, field, 'IPv6 is not carried yet', 'Leave the block out.');
+  return `${addressText(block)}/${block.length}`;
+}
+
+function portOf(object: ManifestObject, field: string, port: Readonly<Record<string, unknown>>): Ports[number] {
   const protocol = protocolOf(object, `${field}.protocol`, port.protocol);
-  if (port.endPort !== undefined) throw new ManifestError(object, `${field}.endPort`, 'ranges of ports are not carried yet', 'List the ports one by one.');
-  if (port.port === undefined) return [{ protocol }];
-  if (typeof port.port === 'number') return [{ protocol, port: port.port }];
-  const named = listeners.flatMap((w) => w.ports.filter((p) => p.name === port.port && p.protocol === protocol).map((p) => ({ workload: w.name, port: p.port })));
-  const numbers = [...new Set(named.map((n) => n.port))];
-  if (numbers.length === 0) return [];
-  // A pod without that name for its port must not be reached on the number either, and a number is all that a rule can say.
-  const differing = listeners.some((w) => !w.ports.some((p) => p.name === port.port && p.protocol === protocol));
-  if (numbers.length > 1 || differing) {
-    throw new ManifestError(object, `${field}.port`, `"${String(port.port)}" is not the same port in all pods that it concerns`, 'Use the number of the port.');
-  }
-  return numbers.map((number) => ({ protocol, port: number }));
+  if (port.port === undefined) return { protocol };
+  if (typeof port.port === 'string') return { protocol, portName: port.port };
+  if (typeof port.port !== 'number') throw new ManifestError(object, `${field}.port`, `${JSON.stringify(port.port)} is no port`, 'Give its number or its name.');
+  return typeof port.endPort === 'number' ? { protocol, port: port.port, endPort: port.endPort } : { protocol, port: port.port };
 }
 
 function selectorOf(object: ManifestObject, field: string, value: unknown): Selector {

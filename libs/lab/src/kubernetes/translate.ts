@@ -17,7 +17,7 @@ export function translate(files: readonly { readonly name: string; readonly text
   return {
     workloads,
     services: of('Service').map((object) => serviceOf(object, workloads)),
-    policies: of('NetworkPolicy').map((object) => policyOf(object, workloads)),
+    policies: of('NetworkPolicy').map((object) => policyOf(object)),
     ignored: objects.filter((object) => !['Deployment', 'Service', 'NetworkPolicy'].includes(object.kind)).map(({ kind, name }) => ({ kind, name })),
   };
 }
