@@ -95,9 +95,12 @@ describe('JetStream bus on a server that comes and goes', () => {
       },
     });
     await until(() => sizes.reduce((a, b) => a + b, 0) === 300);
-    expect(sizes).toEqual([128, 128, 44]);
+    // A machine that is busy may hand over a piece of one; without batches they would be as many as pieces from the network.
+    expect(Math.max(...sizes)).toBe(128);
+    expect(sizes.length).toBeLessThanOrEqual(5);
+    const before = sizes.length;
     await services.publish(subject('backlog', 'last'), bytes('last'));
-    await until(() => sizes.length === 4);
+    await until(() => sizes.length === before + 1);
     expect(sizes.at(-1)).toBe(1);
     await consumption.stop();
   });
