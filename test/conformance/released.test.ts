@@ -127,8 +127,8 @@ describe.each(versions)('release %s', (version) => {
   }
 
   it('its pinned maps have the layout of today, or are its beginning and today has another schema name', () => {
-    const records = (object: string): string => generate(readFileSync(object));
-    const [then, now] = [records(join(folder, 'osier.bpf.o')), records(resolve(released, '../../libs/dataplane/bpf/osier.bpf.o'))];
+    const then = generate(readFileSync(join(folder, 'osier.bpf.o')), 'leave out');
+    const now = generate(readFileSync(resolve(released, '../../libs/dataplane/bpf/osier.bpf.o')));
     const schemaName = /SCHEMA = '(\w+)'/.exec(readFileSync(resolve(released, '../../libs/dataplane/src/kernel/loader.ts'), 'utf8'))?.[1];
     const layout = (text: string): string => text.slice(text.indexOf('export interface'));
     if (schemaName === 'v1') expect(layout(then)).toBe(layout(now));

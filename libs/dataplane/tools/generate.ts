@@ -45,10 +45,13 @@ const ENUMS = [
 type Scalar = { base: 'u8' | 'u16' | 'u32' | 'u64' | 'be16'; enum?: string };
 type Shape = Scalar & { length?: number; size: number };
 
-export function generate(object: Buffer): string {
+/** An object of an earlier version has not every record of today: `lacking` says what becomes of those. */
+export function generate(object: Buffer, lacking: 'refuse' | 'leave out' = 'refuse'): string {
   const types = parseBtf(section(object, '.BTF'));
-  const parts = ENUMS.map((name) => enumText(find(types, 'enum', name)));
-  for (const name of RECORDS) parts.push(recordText(types, find(types, 'struct', name)));
+  const wanted = (kind: 'enum' | 'struct') => (name: string) =>
+    lacking === 'refuse' || types.some((type) => type.kind === kind && type.name === name);
+  const parts = ENUMS.filter(wanted('enum')).map((name) => enumText(find(types, 'enum', name)));
+  for (const name of RECORDS.filter(wanted('struct'))) parts.push(recordText(types, find(types, 'struct', name)));
   const body = parts.join('\n');
   const used = ['checkUint', 'checkUint64', 'getBytes', 'putBytes'].filter((name) => body.includes(`${name}(`));
   return [
