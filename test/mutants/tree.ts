@@ -47,7 +47,7 @@ export function copyTree(): string {
 }
 
 /** What breaks everything is seen in a few of many random worlds. */
-const few = { OSIER_POLICY_SEEDS: '100', OSIER_WALKS: '15' };
+const few = { OSIER_POLICY_SEEDS: '100', OSIER_WALKS: '40' };
 
 /** Runs one test file in the copy; how many tests failed, and how many passed. */
 export function runTest(copy: string, file: string): Promise<{ failed: number; passed: number; output: string }> {
