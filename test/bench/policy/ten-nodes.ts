@@ -7,14 +7,14 @@ import { environmentOf, type Installation, installation, services } from '../bus
 import { wish } from '../bus/sides.ts';
 import type { AgentsOrders } from './agents.ts';
 import { type ReceiptWatch, watchReceipts } from './receipts.ts';
-import { ruled, type Size, type Thing, type wide, world, type World } from './world.ts';
+import { lettingIn, membersOf, ruled, type Size, type Thing, type wide, world, type World } from './world.ts';
 import { type Wisher, wisher } from './wisher.ts';
 
 /** Milliseconds from the publication of the intent. */
 export interface Change { readonly decided: number; readonly medianNode: number; readonly lastNode: number }
 /** Seconds of processor time for one change: of one agent, and of each program. */
 export interface Series { readonly changes: readonly Change[]; readonly cpuPerAgent: number; readonly cpu: Readonly<Record<string, number>> }
-export type SeriesName = 'few' | 'some' | 'every' | 'label' | 'tag';
+export type SeriesName = 'few' | 'some' | 'every' | 'label' | 'tag' | 'member' | 'first';
 export interface TenNodes { readonly series: Readonly<Record<SeriesName, Series>>; readonly seedingMs: number; readonly startMs: number; readonly agentsMb: number }
 
 /** Milliseconds between a change and the next. */
@@ -35,7 +35,8 @@ export async function startAgents(home: Installation, names: readonly string[], 
   }));
 }
 
-async function one(place: Place, noun: 'endpoint' | 'policy', thing: Thing<'endpoint'> | Thing<'policy'>): Promise<Change> {
+type Noun = 'endpoint' | 'policy' | 'address-group';
+async function one(place: Place, noun: Noun, thing: Thing<Noun>): Promise<Change> {
   const { sentAt, decidedAt, revision } = await place.wishes.apply(noun, thing);
   const times = (await place.receipts.covering(revision)).map((at) => at - sentAt);
   place.receipts.forget();
@@ -46,7 +47,7 @@ async function one(place: Place, noun: 'endpoint' | 'policy', thing: Thing<'endp
 const ofAgents = (each: Readonly<Record<string, number>>): number => Object.entries(each).filter(([name]) => name.startsWith('agents-')).reduce((sum, [, value]) => sum + value, 0);
 
 /** `turn` says what the n-th change is, and whether it counts; the first few never do. */
-async function series(place: Place, rounds: number, turn: (n: number) => { noun: 'endpoint' | 'policy'; thing: Thing<'endpoint'> | Thing<'policy'>; counts: boolean }): Promise<Series> {
+async function series(place: Place, rounds: number, turn: (n: number) => { noun: Noun; thing: Thing<Noun>; counts: boolean }): Promise<Series> {
   const changes: Change[] = [];
   let before: Readonly<Record<string, number>> = {};
   let n = 0;
@@ -106,6 +107,11 @@ export async function tenNodes(o: { size: Size; rounds: number; processes: numbe
     const endpoint = made.endpoints.find((e) => e.spec.tags['pci'] === undefined) as Thing<'endpoint'>;
     await measure('tag', tagging(endpoint, 'pci'));
     await measure('label', tagging(endpoint, 'colour'));
+    await one(place, 'address-group', membersOf(1));
+    for (const policy of [lettingIn('of-members', { addressGroup: 'members' }), lettingIn('of-newcomers', { tag: 'newcomer' })]) await one(place, 'policy', policy);
+    await measure('member', (n) => ({ noun: 'address-group', thing: membersOf(1 + (n % growth)), counts: n % growth !== 0 }));
+    const newcomer = tagging(endpoint, 'newcomer');
+    await measure('first', (n) => ({ ...newcomer(n), counts: n % 2 === 0 }));
     const agentsMb = ofAgents(home.memory());
     await wishes.close();
     await receipts.close();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect, headers as natsHeaders, type NatsConnection } from '@nats-io/transport-node';
 import type { UserLogin } from '@osier/bus/authority';
+import { none } from '@osier/contracts/names';
 import { authenticatorOf } from '@osier/bus/login';
 import { credential } from '../bus/wishes.ts';
 import { scope } from './documents.ts';
@@ -8,7 +9,7 @@ import { scope } from './documents.ts';
 export interface Decided { readonly sentAt: number; readonly decidedAt: number; readonly revision: number }
 /** Wishes what a tenant may, as any client of NATS would. */
 export interface Wisher {
-  apply(noun: 'network' | 'endpoint' | 'policy', thing: { name: string; spec: unknown }): Promise<Decided>;
+  apply(noun: 'network' | 'endpoint' | 'policy' | 'address-group', thing: { name: string; spec: unknown }): Promise<Decided>;
   applyAll(noun: 'network' | 'endpoint' | 'policy', things: readonly { name: string; spec: unknown }[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -38,7 +39,8 @@ export async function wisher(url: string, login: UserLogin): Promise<Wisher> {
         if (result === 'accepted') resolve({ sentAt, decidedAt: performance.now(), revision: rest.revision });
         else reject(new Error(`${noun} ${name} was refused: ${JSON.stringify(rest)}`));
       });
-      nats.request(`osier.intent.${scope.domain}.${scope.project}.${scope.environment}.${noun}.apply.${credential}`, body, { headers, timeout: patience }).catch(reject);
+      const environment = noun === 'address-group' ? none : scope.environment;
+      nats.request(`osier.intent.${scope.domain}.${scope.project}.${environment}.${noun}.apply.${credential}`, body, { headers, timeout: patience }).catch(reject);
     });
   };
   return {

@@ -13,7 +13,7 @@ export interface Size {
   readonly nodesPerNetwork?: number;
   readonly seed?: number;
 }
-export interface Thing<K extends 'network' | 'endpoint' | 'policy' | 'node'> { readonly name: string; readonly spec: Spec<K> }
+export interface Thing<K extends 'network' | 'endpoint' | 'policy' | 'node' | 'address-group'> { readonly name: string; readonly spec: Spec<K> }
 export interface World {
   readonly nodes: readonly Thing<'node'>[];
   readonly networks: readonly Thing<'network'>[];
@@ -77,3 +77,14 @@ export const ruled = (tag: keyof typeof wide, rules: number): Thing<'policy'> =>
     ingress: Array.from({ length: rules }, (_, n) => ({ name: `rule-${n}`, action: 'Allow' as const, from: [{ endpoints: { matchTags: { app: app(0), tier: tiers[0] } } }], ports: [{ protocol: 'TCP' as const, port: 20_000 + n }] })),
   },
 });
+
+/** Lets in whom a group of addresses holds, and whoever carries a tag that nobody carries at first. */
+export const lettingIn = (name: string, peer: { addressGroup: string } | { tag: string }): Thing<'policy'> => ({
+  name,
+  spec: {
+    appliesTo: { matchTags: { managed: 'yes' } }, priority: 900, isolates: [],
+    ingress: [{ action: 'Allow', from: ['tag' in peer ? { endpoints: { matchTags: { [peer.tag]: 'yes' } } } : peer], ports: [{ protocol: 'TCP', port: 21_000 }] }],
+  },
+});
+/** So many of the first addresses of the first network. */
+export const membersOf = (count: number): Thing<'address-group'> => ({ name: 'members', spec: { cidrs: Array.from({ length: count }, (_, n) => `10.0.0.${2 + n}/32`) } });
