@@ -31,10 +31,16 @@ export function compareKernels(lab: Lab, state: readonly Stored[]): Compared {
   return { wrong, ...total };
 }
 
-/** Whose rules decide for an endpoint of this node; a rule that no verdict names any more may still be there, for its name. */
+/** Whose rules decide for an endpoint of this node, through its program, the slots of that and the layer of each; a rule that no verdict names any more may still be there, for its name. */
 function ownersOf(dump: ReturnType<typeof readBack>): string[] {
-  const programs = new Set(dump.endpoints.map((e) => e.policy[dump.epoch & 1]));
-  const rules = new Set(dump.policy.filter((entry) => programs.has(entry.policy)).map((entry) => entry.rule));
+  const column = dump.epoch & 1;
+  const slotsOf = new Map(dump.programs.map(({ program, slots }) => [program, slots]));
+  const layerOf = new Map(dump.slots.map(({ slot, layer }) => [slot, layer[column]]));
+  const layers = new Set(dump.endpoints.flatMap((e) => {
+    const program = e.policy[column] ?? 0;
+    return slotsOf.get(program)?.map((slot) => layerOf.get(slot)) ?? [program];
+  }));
+  const rules = new Set(dump.policy.filter((entry) => layers.has(entry.policy)).map((entry) => entry.rule));
   return [...new Set(dump.rules.filter((rule) => rules.has(rule.rule) && !/^0+$/.test(rule.policyId)).map((rule) => rule.policyId))];
 }
 
