@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { serveLines } from '@osier/lab/line-socket';
 import { listen } from '@osier/lab/workload/listener';
 import { type Conversation, openConversation, probeAll, transfer } from '@osier/lab/workload/probing';
-import type { ProbeTarget, WorkloadSpec } from '@osier/lab/workload/protocol';
+import type { ProbeTarget, WorkloadPort, WorkloadSpec } from '@osier/lab/workload/protocol';
 
 const spec = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as WorkloadSpec;
 const greeting = { identity: spec.identity, nonce: randomBytes(16).toString('hex') };
@@ -22,6 +22,12 @@ await serveLines(spec.control, async (question) => {
       return { ...greeting, pid: process.pid, accepted: listening.accepted() };
     case 'probe':
       return { results: await probeAll(question.targets as ProbeTarget[], timeoutMs) };
+    case 'listen':
+      await listening.add(question.ports as WorkloadPort[]);
+      return {};
+    case 'stop':
+      listening.drop(question.ports as WorkloadPort[]);
+      return {};
     case 'open': {
       const conversation = await openConversation(target, timeoutMs);
       conversations.get(id)?.close();

@@ -12,7 +12,7 @@ export interface LabIo {
 interface Named { name: string }
 interface Output { output: 'table' | 'json' }
 type Up = Named & Output & { tls?: boolean; nodes: string; natsServers: string; domain: string[]; project: string };
-type Load = Named & Output & { file: string; environment: string[]; domain?: string; project?: string };
+type Load = Named & Output & { file: string; environment: string[]; domain?: string; project?: string; prune?: boolean };
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
@@ -62,20 +62,24 @@ export function registerLab(program: Command, io: LabIo): void {
       io.out(`The agents of lab "${o.name}" log in with what is in force now.`);
     });
 
-  withOutput(command('load', 'run the application of Kubernetes manifests: Deployments, Services, NetworkPolicies'))
+  withOutput(command('load', 'run the application of Kubernetes manifests: its workloads, Services and policies of every kind; a cluster is one environment'))
     .requiredOption('-f, --file <path>', 'folder or file')
     .requiredOption('-e, --environment <name>', 'into this environment (repeatable)', collect, [])
     .option('-d, --domain <name>').option('-p, --project <name>')
+    .option('--prune', 'and remove what an earlier load put there and the manifests no longer hold')
     .action(async (o: Load) => {
       const [{ openLab }, { loadManifests }] = await Promise.all([import('./lab.ts'), import('./load.ts')]);
       const loaded = await loadManifests(openLab(o.name), {
         path: o.file, environments: o.environment, progress: await progressOf(io, o),
-        ...(o.domain === undefined ? {} : { domain: o.domain }), ...(o.project === undefined ? {} : { project: o.project }),
+        prune: o.prune === true, ...(o.domain === undefined ? {} : { domain: o.domain }), ...(o.project === undefined ? {} : { project: o.project }),
       });
-      const { workloads, services, policies, ignored } = loaded.application;
-      if (o.output === 'json') io.out(JSON.stringify({ environments: loaded.environments, revision: loaded.revision, workloads: workloads.map((w) => w.name), services: services.map((s) => s.name), policies: policies.map((p) => p.name), ignored }, null, 2));
+      const { workloads, services, ignored, leftOut } = loaded.application;
+      const policies = [...loaded.application.policies, ...loaded.application.projectPolicies];
+      if (o.output === 'json') io.out(JSON.stringify({ environments: loaded.environments, revision: loaded.revision, workloads: workloads.map((w) => w.name), services: services.map((s) => s.name), policies: policies.map((p) => p.name), ignored, leftOut, pruned: loaded.pruned }, null, 2));
       else {
         const left = [...new Set(ignored.map((i) => i.kind))].map((kind) => `${ignored.filter((i) => i.kind === kind).length} ${kind}`);
+        for (const line of leftOut) io.err(`left out: ${line}`);
+        for (const line of loaded.pruned) io.out(`removed ${line}`);
         io.out(`${workloads.length} workloads, ${services.length} services and ${policies.length} policies in ${loaded.environments.join(' and ')}, in force at revision ${loaded.revision}.${left.length > 0 ? ` Ignored: ${left.join(', ')}.` : ''}\nNext: osier lab matrix`);
       }
     });
@@ -87,11 +91,19 @@ export function registerLab(program: Command, io: LabIo): void {
       process.exitCode = await execIn(o.name, workload, words);
     });
 
-  withOutput(command('probe', 'try one connection with real packets; exit code 0: reached, 1: not'))
-    .argument('<from>', 'environment/workload').argument('<to>', 'environment/workload, or environment/service').argument('<port>')
-    .option('--protocol <name>', 'TCP or UDP', 'TCP')
-    .action(async (from: string, to: string, port: string, o: Named & Output & { protocol: string }) => {
-      const { probeOne } = await import('./probe-one.ts');
+  withOutput(command('probe', 'try one connection with real packets; exit code 0: reached, 1: not. Or many: --probes'))
+    .argument('[from]', 'environment/workload, or environment/namespace/pod').argument('[to]', 'the same, or environment/service').argument('[port]')
+    .option('--protocol <name>', 'TCP, UDP or SCTP', 'TCP')
+    .option('--probes <file>', 'the questions of osier reach --probes (JSON; - for standard input), answered by packets in the same order')
+    .option('-e, --environment <name>', 'with --probes: between the workloads of this environment')
+    .action(async (from: string | undefined, to: string | undefined, port: string | undefined, o: Named & Output & { protocol: string; probes?: string; environment?: string }) => {
+      const [{ probeFile, probeOne }, { LabError }] = await Promise.all([import('./probe-one.ts'), import('./names.ts')]);
+      if (o.probes !== undefined) {
+        if (from !== undefined) throw new LabError('--probes and one connection exclude each other', 'Write the connection into the file, or leave out --probes.');
+        const verdicts = await probeFile(o.name, { file: o.probes, ...(o.environment === undefined ? {} : { environment: o.environment }) });
+        return io.out(o.output === 'json' ? JSON.stringify({ verdicts }, null, 1) : verdicts.map((v) => `${v.verdict.padEnd(6)} ${v.from} → ${v.to} ${v.protocol} ${v.port}`).join('\n'));
+      }
+      if (from === undefined || to === undefined || port === undefined) throw new LabError('a probe has a source, a target and a port', 'Write osier lab probe staging/web staging/db 5432, or name a file: --probes FILE.');
       const result = await probeOne(o.name, { from, to, port, protocol: o.protocol });
       io.out(o.output === 'json' ? JSON.stringify(result.probe, null, 2) : result.text);
       if (!result.probe.reached) process.exitCode = 1;

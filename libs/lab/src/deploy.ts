@@ -5,7 +5,7 @@ import type { Enforcement } from '@osier/contracts/queries';
 import { type Change, inParallel } from './client.ts';
 import { writeJson } from './files.ts';
 import { type Inventory, type PlacedEnvironment, type PlacedWorkload, readInventory, withEnvironment, writeInventory } from './inventory.ts';
-import type { AppPolicy } from './kubernetes/application.ts';
+import type { AppPolicy, AppProjectPolicy } from './kubernetes/application.ts';
 import { type Lab, tellSupervisor } from './lab.ts';
 import { LabError, workloadPath } from './names.ts';
 import { type LabPaths, nodeBinary, program, repository } from './paths.ts';
@@ -20,12 +20,15 @@ import type { WorkloadSpec } from './workload/protocol.ts';
 const atOnce = 8;
 const none = '_';
 export const scopeOf = (e: { domain: string; project: string; name: string }): Scope => ({ domain: e.domain, project: e.project, environment: e.name });
+const projectOf = (e: { domain: string; project: string }): Scope => ({ domain: e.domain, project: e.project, environment: none });
+/** Policies of a whole cluster, for the environment that stands for it. */
+export interface WidePolicies { readonly environment: PlacedEnvironment; readonly policies: readonly AppProjectPolicy[] }
 
 /**
  * Puts applications into a lab: first who may talk to whom, then the namespaces with their listening programs, then the endpoints. So an
  * endpoint is under its policies from its first packet on. Returns when every node concerned has confirmed all of it.
  */
-export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[], policies: readonly AppPolicy[], progress: Progress = silent): Promise<Enforcement> {
+export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[], policies: readonly AppPolicy[], progress: Progress = silent, wide: readonly WidePolicies[] = []): Promise<Enforcement> {
   const { client, paths } = lab;
   const inventory = environments.reduce(withEnvironment, readInventory(paths));
   const names = environments.map((e) => e.name).join(', ');
@@ -33,7 +36,9 @@ export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[
   await progress.step(`environments${policies.length === 0 ? ' and networks' : ', networks and policies'}: ${names}`, async (say) => {
     for (const e of environments) await makePlaces(lab, e);
     await inParallel(environments.flatMap((e) => policies.map((policy) => ({ e, policy }))), atOnce, ({ e, policy }) => client.apply('policy', scopeOf(e), policy.name, policy.spec));
-    if (policies.length > 0) say(`${policies.length} policies each`);
+    await inParallel(wide.flatMap(({ environment, policies: these }) => these.map((policy) => ({ environment, policy }))), atOnce, ({ environment, policy }) => client.apply('project-policy', projectOf(environment), policy.name, policy.spec));
+    const more = wide[0]?.policies.length ?? 0;
+    if (policies.length + more > 0) say(`${policies.length}${more === 0 ? '' : ` and ${more} of the whole cluster`} policies each`);
   });
   const workloads = environments.flatMap((e) => e.workloads);
   await progress.step(`workloads: ${workloads.length} programs in namespaces of their own`, () => startWorkloads(lab, environments, inventory));
@@ -49,13 +54,13 @@ async function makePlaces({ client }: Lab, e: PlacedEnvironment): Promise<void> 
   await client.apply('domain', { domain: none, project: none, environment: none }, e.domain, {});
   await client.apply('project', { domain: e.domain, project: none, environment: none }, e.project, {});
   await client.apply('environment', { domain: e.domain, project: e.project, environment: none }, e.name, {});
-  await client.apply('network', scopeOf(e), e.network, { subnets: [e.subnet] });
+  await client.apply('network', scopeOf(e), e.network, { subnets: [e.subnet, ...(e.moreSubnets ?? [])] });
 }
 
 /** Everything that nodes act on in these environments, whether this load changed it or an earlier one did. */
 async function everythingIn({ client }: Lab, environments: readonly PlacedEnvironment[]): Promise<Change[]> {
   const kinds = ['network', 'policy', 'endpoint'] as const;
-  const items = await Promise.all(environments.flatMap((e) => kinds.map((kind) => client.list(kind, scopeOf(e)))));
+  const items = await Promise.all(environments.flatMap((e) => [...kinds.map((kind) => client.list(kind, scopeOf(e))), client.list('project-policy', projectOf(e))]));
   return items.flat().map(({ document, revision }) => ({ kind: document.kind, id: document.id, subject: documentSubject(document), revision }));
 }
 
@@ -70,15 +75,14 @@ async function startWorkloads({ paths }: Lab, environments: readonly PlacedEnvir
   await makeNamespaces(workloads.map((w) => w.namespace));
   grantNamespaces(paths, workloads);
   for (const environment of inventory.environments) {
-    const hosts = hostsOf(environment);
-    for (const w of environment.workloads) writeHosts(w.namespace, hosts);
+    for (const w of environment.workloads) writeHosts(w.namespace, hostsOf(environment, w));
   }
   for (const w of workloads) writeWorkload(paths, w);
   await tellSupervisor(paths, { do: 'sync' });
   await inParallel(workloads, atOnce, (w) => listens(paths, w));
 }
 
-const programName = (w: PlacedWorkload): string => `w.${w.environment}.${w.name}`;
+export const programName = (w: PlacedWorkload): string => `w.${w.environment}.${w.name}`;
 function writeWorkload(paths: LabPaths, w: PlacedWorkload): void {
   const path = workloadPath(w);
   const spec: WorkloadSpec = { identity: path, ports: w.ports.map(({ protocol, port }) => ({ protocol, port })), control: paths.workloadSocket(path) };

@@ -1,7 +1,7 @@
 import { readJson, writeJson } from './files.ts';
 import { LabError } from './names.ts';
 import type { LabPaths } from './paths.ts';
-import type { AppPort, AppService } from './kubernetes/application.ts';
+import type { AppPort, AppProtocol, AppService } from './kubernetes/application.ts';
 
 /** What runs in a lab: who has which address on which node, and which ports its own listener holds. */
 export interface Inventory { readonly environments: readonly PlacedEnvironment[] }
@@ -11,12 +11,16 @@ export interface PlacedEnvironment {
   readonly name: string;
   readonly network: string;
   readonly subnet: string;
+  /** For workloads whose addresses are given and lie elsewhere. */
+  readonly moreSubnets?: readonly string[];
   readonly workloads: readonly PlacedWorkload[];
   readonly services: readonly AppService[];
 }
 export interface PlacedWorkload {
   readonly environment: string;
   readonly name: string;
+  /** As Kubernetes names it: `shop/web`. */
+  readonly path?: string;
   readonly node: string;
   readonly address: string;
   readonly namespace: string;
@@ -42,21 +46,27 @@ export const workloadsOf = (inventory: Inventory): PlacedWorkload[] => inventory
 
 export function findWorkload(inventory: Inventory, path: string): PlacedWorkload {
   const all = workloadsOf(inventory);
-  const [environment, name] = path.split('/');
-  const found = all.find((w) => w.environment === environment && w.name === name);
+  const [environment = '', name] = path.split('/');
+  const found = all.find((w) => w.environment === environment && isCalled(w, path));
   if (found !== undefined) return found;
   const near = all.filter((w) => w.name === name || w.environment === environment).map((w) => `${w.environment}/${w.name}`);
   const choice = (near.length > 0 ? near : all.map((w) => `${w.environment}/${w.name}`)).slice(0, 8).join(', ');
   throw new LabError(`there is no workload "${path}" in this lab`, choice === '' ? 'Load some first: osier lab load -f DIR --environment staging' : `Choose among: ${choice}.`);
 }
 
-/** `staging/web`, or `staging/<name of a service>` with the service's own port. */
-export function resolveTarget(inventory: Inventory, path: string, port: number, protocol: 'TCP' | 'UDP'): { workload: PlacedWorkload; port: number } {
-  const [environment, name] = path.split('/');
-  const workload = workloadsOf(inventory).find((w) => w.environment === environment && w.name === name);
+/** `staging/web`, or with its namespace `staging/shop/web`. */
+const isCalled = (one: { readonly name: string; readonly path?: string }, path: string): boolean => {
+  const rest = path.slice(path.indexOf('/') + 1);
+  return one.name === rest || one.path === rest;
+};
+
+/** As `findWorkload`, or `staging/<name of a service>` with the service's own port. */
+export function resolveTarget(inventory: Inventory, path: string, port: number, protocol: AppProtocol): { workload: PlacedWorkload; port: number } {
+  const [environment] = path.split('/');
+  const workload = workloadsOf(inventory).find((w) => w.environment === environment && isCalled(w, path));
   if (workload?.ports.some((p) => p.port === port && p.protocol === protocol)) return { workload, port };
   const place = inventory.environments.find((e) => e.name === environment);
-  const service = place?.services.find((s) => s.name === name);
+  const service = place?.services.find((s) => isCalled(s, path));
   const target = service?.ports.find((p) => p.port === port && p.protocol === protocol);
   const behind = service === undefined ? undefined : place?.workloads.find((w) => behindService(service, w));
   if (target !== undefined && behind !== undefined) return { workload: behind, port: target.targetPort };

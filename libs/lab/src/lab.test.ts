@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Inventory, resolveTarget, withEnvironment } from './inventory.ts';
+import { findWorkload, type Inventory, resolveTarget, withEnvironment } from './inventory.ts';
 import { belongsTo, checkLabName, nodeNamespace, parseWorkloadPath, workloadNamespace } from './names.ts';
 import { labPaths } from './paths.ts';
 import { tellSupervisor } from './lab.ts';
@@ -51,6 +51,23 @@ describe('placing an application', () => {
   });
   it('puts workloads and services into the hosts file', () => {
     expect(Object.fromEntries(hostsOf(placed('staging', 0)))).toEqual({ web: '10.20.0.10', db: '10.20.0.11', batch: '10.20.0.12', shop: '10.20.0.10' });
+  });
+  it('gives whoever brings an address that one, and the network subnets that hold it', () => {
+    const with_ = (...addresses: string[]) => place({ lab: 'osier', domain: 'acme', project: 'shop', environment: 'x', turn: 0, nodes: ['node-1'], services: [], workloads: [{ name: 'free', tags: {}, ports: [] }, ...addresses.map((address, n) => ({ name: `w${n}`, tags: {}, ports: [], address }))] });
+    const { workloads, moreSubnets } = with_('10.20.0.10', '10.0.1.7', '10.0.1.9', '10.2.0.1');
+    expect(workloads.map((w) => w.address)).toEqual(['10.20.0.11', '10.20.0.10', '10.0.1.7', '10.0.1.9', '10.2.0.1']);
+    expect(moreSubnets).toEqual(['10.0.1.0/24', '10.2.0.0/24']);
+    expect(with_(...Array.from({ length: 40 }, (_, n) => `10.1.${n}.1`)).moreSubnets).toEqual(['10.1.0.0/16']);
+    expect(() => with_(...Array.from({ length: 40 }, (_, n) => `${n + 1}.1.1.1`))).toThrow('too far apart');
+    expect(() => with_('10.0.1.7', '10.0.1.7')).toThrow('both have the address 10.0.1.7');
+  });
+  it('names what is in a namespace as Kubernetes does', () => {
+    const named = place({ lab: 'osier', domain: 'acme', project: 'shop', environment: 'x', turn: 0, nodes: ['node-1'], services: [], workloads: [{ name: 'web', path: 'default/web', tags: {}, ports: [] }, { name: 'shop--web', path: 'shop/web', tags: {}, ports: [] }] });
+    expect(hostsOf(named, { path: 'shop/web' }).get('web')).toBe('10.20.0.11');
+    expect(hostsOf(named, { path: 'default/web' }).get('web')).toBe('10.20.0.10');
+    expect(hostsOf(named, { path: 'other/web' }).get('web.shop.svc.cluster.local')).toBe('10.20.0.11');
+    expect(findWorkload({ environments: [named] }, 'x/shop/web').name).toBe('shop--web');
+    expect(findWorkload({ environments: [named] }, 'x/shop--web').name).toBe('shop--web');
   });
   it('refuses an environment of the same name in another project', () => {
     expect(() => withEnvironment(inventory, { ...placed('staging', 0), project: 'other' })).toThrow('belongs to acme/shop');

@@ -7,14 +7,17 @@ import { translate } from './kubernetes/translate.ts';
 import type { Lab } from './lab.ts';
 import { LabError } from './names.ts';
 import { place } from './place.ts';
+import { prune } from './prune.ts';
 import { type Progress, silent } from './progress.ts';
 
-export interface Loaded { readonly application: Application; readonly environments: readonly string[]; readonly revision: number }
+export interface Loaded { readonly application: Application; readonly environments: readonly string[]; readonly revision: number; /** What was removed, a line each. */ readonly pruned: readonly string[] }
 
 /** Kubernetes manifests of a folder (or one file), as they are, into each of the environments. */
-export async function loadManifests(lab: Lab, o: { path: string; environments: readonly string[]; domain?: string; project?: string; progress?: Progress }): Promise<Loaded> {
-  const application = translate(readFolder(o.path));
-  if (application.workloads.length === 0) throw new LabError(`${o.path} has no Deployment`, 'Name a folder with Kubernetes manifests.');
+export async function loadManifests(lab: Lab, o: { path: string; environments: readonly string[]; domain?: string; project?: string; prune?: boolean; progress?: Progress }): Promise<Loaded> {
+  const files = readFolder(o.path);
+  const loads = o.environments.map((environment) => translate(files, environment));
+  const [application] = loads;
+  if (application === undefined || application.workloads.length === 0) throw new LabError(`${o.path} has no Pod, Deployment or other workload`, 'Name a folder with Kubernetes manifests.');
   const [domain, project] = [o.domain ?? lab.record.domains[0] ?? '', o.project ?? lab.record.project];
   const already = readInventory(lab.paths).environments;
   const nodes = lab.record.nodes.map((node) => node.name);
@@ -25,8 +28,11 @@ export async function loadManifests(lab: Lab, o: { path: string; environments: r
       ...(before === undefined ? {} : { before }),
     });
   });
-  const { revision } = await deploy(lab, environments, application.policies, o.progress ?? silent);
-  return { application, environments: o.environments, revision };
+  const wide = environments.map((environment, index) => ({ environment, policies: loads[index]?.projectPolicies ?? [] }));
+  const { revision } = await deploy(lab, environments, application.policies, o.progress ?? silent, wide);
+  const pruned: string[] = [];
+  if (o.prune === true) for (const [index, environment] of environments.entries()) pruned.push(...(await prune(lab, environment, loads[index] ?? application)));
+  return { application, environments: o.environments, revision, pruned };
 }
 
 function readFolder(path: string): { name: string; text: string }[] {

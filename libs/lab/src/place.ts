@@ -1,3 +1,5 @@
+import { limits } from '@osier/contracts/limits';
+import { contains, parseAddress, parseBlock } from '@osier/domain/net/address';
 import { formatIpv4, parseIpv4 } from '@osier/domain/net/ipv4';
 import { type AppService, type AppWorkload } from './kubernetes/application.ts';
 import { behindService, type PlacedEnvironment, type PlacedWorkload } from './inventory.ts';
@@ -22,14 +24,32 @@ export function place(o: {
   if (count > plan.room) throw new LabError(`${count} workloads do not fit into one environment of a lab`, `Load at most ${plan.room}.`);
   if (o.before !== undefined && o.before.subnet !== plan.subnet) throw new LabError(`environment ${o.environment} has no room for ${count} workloads`, 'Load them into another environment.');
   const used = new Set(o.before?.workloads.map((w) => w.address));
-  const nextFree = addressesFrom(plan.first, used);
+  const given = new Set(o.workloads.flatMap((w) => w.address ?? []));
+  const twice = o.workloads.find((w) => w.address !== undefined && o.workloads.some((other) => other.address === w.address && other !== w));
+  if (twice !== undefined) throw new LabError(`${twice.path ?? twice.name} and another workload both have the address ${twice.address}`, 'Give each its own, or none.');
+  const nextFree = addressesFrom(plan.first, new Set([...used, ...given]));
   const workloads = o.workloads.map((w, index): PlacedWorkload => ({
-    environment: o.environment, name: w.name, tags: w.tags, ports: w.ports,
+    environment: o.environment, name: w.name, ...(w.path === undefined ? {} : { path: w.path }), tags: w.tags, ports: w.ports,
     node: old.get(w.name)?.node ?? o.nodes[(index + o.turn) % o.nodes.length] ?? '',
-    address: old.get(w.name)?.address ?? nextFree(),
+    address: w.address ?? old.get(w.name)?.address ?? nextFree(),
     namespace: workloadNamespace(o.lab, o.environment, w.name),
   }));
-  return { domain: o.domain, project: o.project, name: o.environment, network: 'main', subnet: plan.subnet, workloads, services: o.services };
+  const more = subnetsFor([...given].filter((address) => !lies(address, plan.subnet)), o.before?.moreSubnets ?? []);
+  return { domain: o.domain, project: o.project, name: o.environment, network: 'main', subnet: plan.subnet, ...(more.length === 0 ? {} : { moreSubnets: more }), workloads, services: o.services };
+}
+
+const lies = (address: string, subnet: string): boolean => {
+  const [block, one] = [parseBlock(subnet)?.block, parseAddress(address)];
+  return block !== undefined && one !== undefined && contains(block, one);
+};
+/** Subnets that hold the addresses, and those that were there: as narrow as there may be so few of. */
+function subnetsFor(addresses: readonly string[], before: readonly string[]): string[] {
+  const open = addresses.filter((address) => !before.some((subnet) => lies(address, subnet)));
+  for (const length of [24, 16, 12, 8]) {
+    const found = [...new Set([...before, ...open.map((address) => `${formatIpv4(((parseIpv4(address) ?? 0) & (-1 << (32 - length))) >>> 0)}/${length}`)])];
+    if (found.length < limits.subnetsPerNetwork) return found;
+  }
+  throw new LabError('the addresses of these workloads lie too far apart for one network', `Leave them out (status.podIP), or use addresses of at most ${limits.subnetsPerNetwork - 1} subnets.`);
 }
 
 function addressesFrom(first: string, used: ReadonlySet<string>): () => string {
@@ -40,12 +60,19 @@ function addressesFrom(first: string, used: ReadonlySet<string>): () => string {
   };
 }
 
-/** Names of workloads and of services, as a workload's hosts file has them. */
-export function hostsOf(environment: PlacedEnvironment): Map<string, string> {
-  const hosts = new Map(environment.workloads.map((w) => [w.name, w.address]));
-  for (const service of environment.services) {
-    const behind = environment.workloads.find((w) => behindService(service, w));
-    if (behind !== undefined && !hosts.has(service.name)) hosts.set(service.name, behind.address);
-  }
-  return hosts;
+/** Names of workloads and of services, as the hosts file of one of them has them: `web` in its own namespace, `web.shop` in every. */
+export function hostsOf(environment: PlacedEnvironment, of?: Pick<PlacedWorkload, 'path'>): Map<string, string> {
+  const behind = (service: AppService): string | undefined => environment.workloads.find((w) => behindService(service, w))?.address;
+  const all = [...environment.workloads.map((w) => ({ ...w, to: w.address })), ...environment.services.map((s) => ({ ...s, to: behind(s) }))].flatMap(({ to, name, path }) => {
+    const [namespace, own] = path?.split('/') ?? [];
+    return to === undefined ? [] : [{ to, name, own, namespace }];
+  });
+  const [home] = of?.path?.split('/') ?? [];
+  const names = [
+    ...all.flatMap(({ to, own, namespace }) => (own !== undefined && namespace === home ? [[own, to] as const] : [])),
+    ...all.flatMap(({ to, own, namespace }) => (own === undefined ? [] : [[`${own}.${namespace}`, to] as const, [`${own}.${namespace}.svc.cluster.local`, to] as const])),
+    ...all.map(({ to, name }) => [name, to] as const),
+  ];
+  // What stands first counts: one's own namespace, and a workload before a service of the same name.
+  return new Map(names.reverse());
 }

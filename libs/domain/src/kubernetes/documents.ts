@@ -4,6 +4,7 @@ import type { PeerSpec, PortSpec } from '@osier/contracts/policy';
 import { addressText, type Block } from '../net/address.ts';
 import type { Direction, NodePeer, Opaque, Party, PartySelector, Peer, Policy, PortMatch, Rule, TagSelector, World } from '../rules/model.ts';
 import { selects } from '../rules/selector.ts';
+import { namespaceLabel } from './workloads.ts';
 
 /**
  * The objects of a cluster as Osier's documents. A cluster is one environment, since its namespaces reach each other unless a policy says otherwise; the
@@ -32,12 +33,12 @@ export interface Conversion {
 /** `team` → `namespace/team`, `example.com/team` → `namespace.example.com/team`: no two keys become one. */
 const namespaceKey = (key: string): string => (key.includes('/') ? `namespace.${key}` : `namespace/${key}`);
 const isNamespaceKey = (key: string): boolean => /^namespace[./]/.test(key);
-const nameKey = namespaceKey('kubernetes.io/metadata.name');
+/** The tag by which an endpoint carries the name of its namespace. */
+export const namespaceTag = namespaceKey(namespaceLabel);
 
 export function documentsOf(world: World, { environment, digest }: Conversion): Documents {
   const [leftOut, problems]: [string[], Documents['problems'][number][]] = [[], []];
   const scopeTags = new Map(world.scopes.map(({ name, tags }) => [name, tags]));
-  const said = new Namer(digest);
   const endpoints = world.parties.flatMap((party): EndpointOf[] => {
     if (party.host === true || party.ended === true) {
       leftOut.push(`${party.name}: ${party.ended === true ? 'it has ended' : 'it is in the network of its node, which no environment holds'}`);
@@ -48,7 +49,7 @@ export function documentsOf(world: World, { environment, digest }: Conversion): 
     const ownTags = Object.entries(scopeTags.get(party.scope) ?? {}).map(([key, value]) => [namespaceKey(key), value]);
     const v4 = party.addresses.find(({ family }) => family === 4);
     return [{
-      name: said.inNamespace(party.scope, party.name.slice(party.scope.length + 1)), path: party.name, tags: { ...party.tags, ...Object.fromEntries(ownTags) as Record<string, string> },
+      name: nameIn(party.scope, party.name.slice(party.scope.length + 1), digest), path: party.name, tags: { ...party.tags, ...Object.fromEntries(ownTags) as Record<string, string> },
       ports: portsOfParty(party), ...(v4 === undefined ? {} : { address: addressText(v4) }),
     }];
   });
@@ -69,10 +70,10 @@ export function documentsOf(world: World, { environment, digest }: Conversion): 
     };
     if (policy.tier === 'NetworkPolicy') {
       const [namespace = ''] = policy.name.split('/');
-      policies.push({ name: said.inNamespace(namespace, policy.name.slice(namespace.length + 1)), spec: { ...common, priority: 1000, isolates: [...policy.isolates] } });
+      policies.push({ name: nameIn(namespace, policy.name.slice(namespace.length + 1), digest), spec: { ...common, priority: 1000, isolates: [...policy.isolates] } });
     } else {
       projectPolicies.push({
-        name: said.ofCluster(environment, policy.kind, policy.name),
+        name: nameOfCluster(environment, policy.kind, policy.name, digest),
         spec: { ...common, priority: policy.priority, tier: policy.tier === 'Baseline' ? 'Baseline' : 'Admin', scope: { environments: [environment] } },
       });
     }
@@ -80,25 +81,16 @@ export function documentsOf(world: World, { environment, digest }: Conversion): 
   return { endpoints, policies, projectPolicies, leftOut: [...new Set(leftOut)], problems };
 }
 
-/** Names of an environment for those of Kubernetes, where two namespaces may have the same: `web` of the namespace default, `shop--web` of another. */
-class Namer {
-  private readonly digest: (text: string) => string;
-  constructor(digest: (text: string) => string) {
-    this.digest = digest;
-  }
-
-  inNamespace(namespace: string, name: string): string {
-    return this.joined(namespace === 'default' ? [name] : [namespace, name], `${namespace}/${name}`);
-  }
-  ofCluster(environment: string, kind: string, name: string): string {
-    return this.joined([environment, name, kind.replace(/[^A-Z]/g, '').toLowerCase()], `${environment}/${kind}/${name}`);
-  }
-  /** What could be read as another name, or is none of Osier's, ends in a digest of what it stands for. */
-  private joined(parts: readonly string[], whole: string): string {
-    const plain = parts.join('--');
-    if (!parts.some((part) => part.includes('--')) && nameSchema.safeParse(plain).success) return plain;
-    return `${plain.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-/, '').slice(0, 50)}--${this.digest(whole).slice(0, 8)}`;
-  }
+/** The name in an environment of what Kubernetes has in a namespace, where two namespaces may have the same: `web` of the namespace default, `shop--web` of another. */
+export const nameIn = (namespace: string, name: string, digest: Conversion['digest']): string =>
+  joined(namespace === 'default' ? [name] : [namespace, name], `${namespace}/${name}`, digest);
+const nameOfCluster = (environment: string, kind: string, name: string, digest: Conversion['digest']): string =>
+  joined([environment, name, kind.replace(/[^A-Z]/g, '').toLowerCase()], `${environment}/${kind}/${name}`, digest);
+/** What could be read as another name, or is none of Osier's, ends in a digest of what it stands for. */
+function joined(parts: readonly string[], whole: string, digest: Conversion['digest']): string {
+  const plain = parts.join('--');
+  if (!parts.some((part) => part.includes('--')) && nameSchema.safeParse(plain).success) return plain;
+  return `${plain.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-/, '').slice(0, 50)}--${digest(whole).slice(0, 8)}`;
 }
 
 type Ports = EndpointOf['ports'][number];
@@ -175,7 +167,7 @@ function portOf(port: PortMatch): PortSpec[] {
 /** Of endpoints, by the tags that they have of their namespace and their own. */
 function selectorOf({ scope, scopeTags, tags }: PartySelector): Selector {
   const all: TagSelector = [
-    ...(scope === undefined ? [] : [{ key: nameKey, operator: 'In' as const, values: [scope] }]),
+    ...(scope === undefined ? [] : [{ key: namespaceTag, operator: 'In' as const, values: [scope] }]),
     ...scopeTags.map((condition) => ({ ...condition, key: namespaceKey(condition.key) })), ...tags,
   ];
   const matchTags: Record<string, string> = {};

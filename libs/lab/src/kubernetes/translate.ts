@@ -1,34 +1,36 @@
-import { nameSchema } from '@osier/contracts/names';
+import { createHash } from 'node:crypto';
+import { worldOf } from '@osier/domain/kubernetes/cluster';
+import { documentsOf, nameIn } from '@osier/domain/kubernetes/documents';
 import type { Application } from './application.ts';
 import { ManifestError, type ManifestObject, readManifests } from './manifests.ts';
-import { policyOf } from './policies.ts';
-import { serviceOf, workloadOf } from './workloads.ts';
+import { serviceOf } from './services.ts';
 
-/** Kinds that would add workloads: leaving them out silently would load another application than the one written. */
-const otherWorkloads = new Set(['StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Pod', 'Job', 'CronJob']);
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Pure. Throws ManifestError for whatever would change who may talk to whom and cannot be carried over. */
-export function translate(files: readonly { readonly name: string; readonly text: string }[]): Application {
-  const objects = files.flatMap((file) => readManifests(file.name, file.text));
-  const of = (kind: string): ManifestObject[] => unique(objects.filter((object) => object.kind === kind));
-  const unknown = objects.find((object) => otherWorkloads.has(object.kind));
-  if (unknown !== undefined) throw new ManifestError(unknown, 'kind', `${unknown.kind} is not carried yet`, 'Write it as a Deployment, or leave it out.');
-  const workloads = of('Deployment').map(workloadOf);
+export function translate(files: readonly { readonly name: string; readonly text: string }[], environment: string): Application {
+  const objects = unique(files.flatMap((file) => readManifests(file.name, file.text)));
+  const { endpoints, policies, projectPolicies, leftOut, problems } = documentsOf(worldOf(objects), { environment, digest });
+  const [problem] = problems;
+  if (problem !== undefined) {
+    const at = objects.find(({ kind, namespace, name }) => (kind === problem.kind || problem.kind === 'pod') && [name, `${namespace}/${name}`].includes(problem.name));
+    throw new ManifestError(at ?? { file: files[0]?.name ?? '', kind: problem.kind, name: problem.name }, problem.field, problem.reason, problem.fix);
+  }
   return {
-    workloads,
-    services: of('Service').map((object) => serviceOf(object, workloads)),
-    policies: of('NetworkPolicy').map((object) => policyOf(object)),
-    ignored: objects.filter((object) => !['Deployment', 'Service', 'NetworkPolicy'].includes(object.kind)).map(({ kind, name }) => ({ kind, name })),
+    workloads: endpoints, policies, projectPolicies, leftOut,
+    services: objects.filter(({ kind }) => kind === 'Service').map((object) => serviceOf(object, nameIn(object.namespace, object.name, digest), endpoints)),
+    ignored: objects.filter(({ kind, known }) => !known && kind !== 'Service').map(({ kind, name }) => ({ kind, name })),
   };
 }
 
+/** One application has each object once: which of two is meant, nobody can know. */
 function unique(objects: ManifestObject[]): ManifestObject[] {
   const seen = new Map<string, ManifestObject>();
   for (const object of objects) {
-    const first = seen.get(object.name);
+    const key = `${object.apiVersion} ${object.kind} ${object.namespace} ${object.name}`;
+    const first = seen.get(key);
     if (first !== undefined) throw new ManifestError(object, 'metadata.name', `the same ${object.kind} is in ${first.file}:${first.line} already`, 'Keep one of the two.');
-    seen.set(object.name, object);
-    if (!nameSchema.safeParse(object.name).success) throw new ManifestError(object, 'metadata.name', 'is no name in Osier', 'Use lower-case letters, digits and "-", at most 63.');
+    seen.set(key, object);
   }
   return objects;
 }

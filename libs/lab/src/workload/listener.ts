@@ -1,22 +1,58 @@
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
+import type { RawSocket } from './raw.ts';
 import { countWord, greet, type Greeting, type WorkloadPort } from './protocol.ts';
 
-export interface Listening { accepted(): number; close(): void }
+export interface Listening {
+  accepted(): number;
+  /** Also on these, for as many callers as ask. */
+  add(ports: readonly WorkloadPort[]): Promise<void>;
+  drop(ports: readonly WorkloadPort[]): void;
+  close(): void;
+}
 
 /** Opens the ports; resolves when all of them listen. `log` hears of every peer. */
 export async function listen(o: { greeting: Greeting; ports: readonly WorkloadPort[]; log: (event: Record<string, unknown>) => void }): Promise<Listening> {
   let accepted = 0;
-  const closers: (() => void)[] = [];
+  const open = new Map<string, { users: number; readonly opened: Promise<() => void> }>();
+  const sctpPorts = new Set<number>();
+  let sctp: RawSocket | undefined;
   const heard = (protocol: string, port: number, peer: string): void => {
     accepted += 1;
     o.log({ event: 'peer', protocol, port, peer, nonce: o.greeting.nonce });
   };
-  for (const { protocol, port } of o.ports) {
-    if (protocol === 'TCP') closers.push(await tcp(o.greeting, port, heard));
-    else closers.push(await udp(o.greeting, port, heard));
-  }
-  return { accepted: () => accepted, close: () => closers.forEach((close) => close()) };
+  const openSctp = async (port: number): Promise<() => void> => {
+    const { answerSctp } = await import('./sctp.ts');
+    sctp ??= answerSctp(o.greeting, (asked) => sctpPorts.has(asked), (asked, peer) => heard('SCTP', asked, peer));
+    sctpPorts.add(port);
+    return () => void sctpPorts.delete(port);
+  };
+  const ways = { TCP: (port: number) => tcp(o.greeting, port, heard), UDP: (port: number) => udp(o.greeting, port, heard), SCTP: openSctp };
+  const key = ({ protocol, port }: WorkloadPort): string => `${protocol} ${port}`;
+  const drop = (ports: readonly WorkloadPort[]): void => {
+    for (const one of ports) {
+      const there = open.get(key(one));
+      if (there === undefined || --there.users > 0) continue;
+      open.delete(key(one));
+      void there.opened.then((close) => close(), () => undefined);
+    }
+  };
+  const add = async (ports: readonly WorkloadPort[]): Promise<void> => {
+    await Promise.all(ports.map(async (one) => {
+      const there = open.get(key(one)) ?? { users: 0, opened: ways[one.protocol](one.port) };
+      open.set(key(one), there);
+      there.users += 1;
+      await there.opened;
+    }));
+  };
+  await add(o.ports);
+  return {
+    accepted: () => accepted, add, drop,
+    close: () => {
+      for (const { opened } of open.values()) void opened.then((close) => close(), () => undefined);
+      sctp?.close();
+    },
+  };
 }
 type Heard = (protocol: string, port: number, peer: string) => void;
 

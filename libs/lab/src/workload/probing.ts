@@ -11,13 +11,14 @@ export async function probeAll(targets: readonly ProbeTarget[], timeoutMs: numbe
   const worker = async (): Promise<void> => {
     for (let index = next++; index < targets.length; index = next++) {
       const target = targets[index];
-      if (target !== undefined) results[index] = await (target.protocol === 'UDP' ? probeUdp : probeTcp)(target, timeoutMs);
+      if (target !== undefined) results[index] = await ways[target.protocol](target, timeoutMs);
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, targets.length) }, worker));
   return results;
 }
 
+const ways = { TCP: probeTcp, UDP: probeUdp, SCTP: async (target: ProbeTarget, timeoutMs: number) => (await import('./sctp.ts')).probeSctp(target, timeoutMs) };
 const unreachable = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EINVAL']);
 
 function probeTcp(target: ProbeTarget, timeoutMs: number): Promise<ProbeResult> {

@@ -1,3 +1,5 @@
+import type { AppProtocol } from '../kubernetes/application.ts';
+
 /**
  * What a workload of the lab says, and how it is told apart from every other: a listener greets each new connection with its name and a
  * random nonce of its own, so that whoever was reached is known by more than an address, which another environment may have as well.
@@ -13,7 +15,7 @@ export function readGreeting(line: string): Greeting | undefined {
 }
 export const countWord = 'count\n';
 
-export interface WorkloadPort { readonly protocol: 'TCP' | 'UDP'; readonly port: number }
+export interface WorkloadPort { readonly protocol: AppProtocol; readonly port: number }
 /** What a workload process is told at its start, as a file. */
 export interface WorkloadSpec {
   readonly identity: string;
@@ -22,7 +24,7 @@ export interface WorkloadSpec {
   readonly control: string;
 }
 
-export interface ProbeTarget { readonly address: string; readonly port: number; readonly protocol: 'TCP' | 'UDP' }
+export interface ProbeTarget { readonly address: string; readonly port: number; readonly protocol: AppProtocol }
 export type ProbeResult =
   | { readonly result: 'answered'; readonly greeting: Greeting; readonly ms: number }
   /** `refused`: something said no. `timeout`: nothing said anything. `silent`: connected, but no greeting came. */
@@ -32,6 +34,9 @@ export type ProbeResult =
 export interface WorkloadAnswers {
   hello: Greeting & { readonly pid: number; readonly accepted: number };
   probe: { readonly results: readonly ProbeResult[] };
+  /** Also on these ports, until it is told to stop with those. */
+  listen: Record<string, never>;
+  stop: Record<string, never>;
   open: Greeting;
   say: { readonly ms: number };
   close: Record<string, never>;

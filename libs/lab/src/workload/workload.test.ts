@@ -5,6 +5,7 @@ import { freePort } from '@osier/bus/server';
 import { listen, type Listening } from './listener.ts';
 import { openConversation, probeAll, transfer } from './probing.ts';
 import { greet, readGreeting } from './protocol.ts';
+import { crc32c, decode, encode } from './sctp.ts';
 
 const greeting = { identity: 'staging/web', nonce: randomBytes(16).toString('hex') };
 const peers: Record<string, unknown>[] = [];
@@ -38,6 +39,38 @@ describe('a listener', () => {
     expect(result.receivedBytes).toBe(result.sentBytes);
     expect(result.sentBytes).toBeGreaterThan(5_000_000);
     expect(result.longestGapMs).toBeGreaterThanOrEqual(0);
+  });
+});
+
+describe('ports for a while', () => {
+  it('are open as long as somebody wants them', async () => {
+    const extra = { protocol: 'TCP' as const, port: await freePort() };
+    const answer = async () => (await probeAll([{ address: '127.0.0.1', ...extra }], 1_000))[0]?.result;
+    expect(await answer()).toBe('refused');
+    await Promise.all([listening.add([extra]), listening.add([extra])]);
+    listening.drop([extra]);
+    expect(await answer()).toBe('answered');
+    listening.drop([extra]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await answer()).toBe('refused');
+  });
+});
+
+describe('SCTP', () => {
+  it('has the checksum of RFC 9260', () => {
+    expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
+    const packet = { source: 1, destination: 2, tag: 3, type: 1, value: Buffer.from('abcdefgh') };
+    expect(decode(encode(packet))).toEqual(packet);
+    const damaged = encode(packet);
+    damaged[18] = 0;
+    expect(decode(damaged)).toBeUndefined();
+  });
+  it('an open port says who it is, a closed one aborts', async () => {
+    const sctp = { protocol: 'SCTP' as const, port: 3868 };
+    await listening.add([sctp]);
+    const results = await probeAll([{ address: '127.0.0.1', ...sctp }, { address: '127.0.0.1', ...sctp, port: 3869 }], 1_000);
+    expect(results).toMatchObject([{ result: 'answered', greeting }, { result: 'refused' }]);
+    listening.drop([sctp]);
   });
 });
 
