@@ -11,6 +11,7 @@ const spec = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Workload
 const greeting = { identity: spec.identity, nonce: randomBytes(16).toString('hex') };
 const log = (event: Record<string, unknown>): void => console.log(JSON.stringify({ time: new Date().toISOString(), ...event }));
 const listening = await listen({ greeting, ports: spec.ports, log });
+let declared = spec.ports;
 const conversations = new Map<string, Conversation>();
 
 await serveLines(spec.control, async (question) => {
@@ -22,6 +23,13 @@ await serveLines(spec.control, async (question) => {
       return { ...greeting, pid: process.pid, accepted: listening.accepted() };
     case 'probe':
       return { results: await probeAll(question.targets as ProbeTarget[], timeoutMs) };
+    case 'serve': {
+      const before = declared;
+      declared = question.ports as WorkloadPort[];
+      await listening.add(declared);
+      listening.drop(before);
+      return {};
+    }
     case 'listen':
       await listening.add(question.ports as WorkloadPort[]);
       return {};

@@ -80,6 +80,8 @@ async function startWorkloads({ paths }: Lab, environments: readonly PlacedEnvir
   for (const w of workloads) writeWorkload(paths, w);
   await tellSupervisor(paths, { do: 'sync' });
   await inParallel(workloads, atOnce, (w) => listens(paths, w));
+  // One that ran before may declare other ports now.
+  await inParallel(workloads, atOnce, (w) => askWorkload(paths, workloadPath(w), 'serve', { ports: w.ports }));
 }
 
 export const programName = (w: PlacedWorkload): string => `w.${w.environment}.${w.name}`;

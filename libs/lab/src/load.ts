@@ -7,7 +7,7 @@ import { translate } from './kubernetes/translate.ts';
 import type { Lab } from './lab.ts';
 import { LabError } from './names.ts';
 import { place } from './place.ts';
-import { prune } from './prune.ts';
+import { prunePolicies, pruneWorkloads } from './prune.ts';
 import { type Progress, silent } from './progress.ts';
 
 export interface Loaded { readonly application: Application; readonly environments: readonly string[]; readonly revision: number; /** What was removed, a line each. */ readonly pruned: readonly string[] }
@@ -19,6 +19,8 @@ export async function loadManifests(lab: Lab, o: { path: string; environments: r
   const [application] = loads;
   if (application === undefined || application.workloads.length === 0) throw new LabError(`${o.path} has no Pod, Deployment or other workload`, 'Name a folder with Kubernetes manifests.');
   const [domain, project] = [o.domain ?? lab.record.domains[0] ?? '', o.project ?? lab.record.project];
+  const pruned: string[] = [];
+  if (o.prune === true) for (const environment of o.environments) pruned.push(...(await pruneWorkloads(lab, environment, application)));
   const already = readInventory(lab.paths).environments;
   const nodes = lab.record.nodes.map((node) => node.name);
   const environments = o.environments.map((environment, index) => {
@@ -30,8 +32,7 @@ export async function loadManifests(lab: Lab, o: { path: string; environments: r
   });
   const wide = environments.map((environment, index) => ({ environment, policies: loads[index]?.projectPolicies ?? [] }));
   const { revision } = await deploy(lab, environments, application.policies, o.progress ?? silent, wide);
-  const pruned: string[] = [];
-  if (o.prune === true) for (const [index, environment] of environments.entries()) pruned.push(...(await prune(lab, environment, loads[index] ?? application)));
+  if (o.prune === true) for (const [index, environment] of environments.entries()) pruned.push(...(await prunePolicies(lab, environment, loads[index] ?? application)));
   return { application, environments: o.environments, revision, pruned };
 }
 

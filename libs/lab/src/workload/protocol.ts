@@ -34,6 +34,8 @@ export type ProbeResult =
 export interface WorkloadAnswers {
   hello: Greeting & { readonly pid: number; readonly accepted: number };
   probe: { readonly results: readonly ProbeResult[] };
+  /** What it declares is these from now on. */
+  serve: Record<string, never>;
   /** Also on these ports, until it is told to stop with those. */
   listen: Record<string, never>;
   stop: Record<string, never>;
