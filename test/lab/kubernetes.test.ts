@@ -1,8 +1,9 @@
 // Clusters drawn at random, as manifests: loaded into a lab, changed and loaded again, and asked by real packets beside an oracle that reads the manifests.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { labDown } from '@osier/lab/down';
 import { readInventory, workloadsOf } from '@osier/lab/inventory';
@@ -28,7 +29,12 @@ afterAll(async () => {
   await labDown(name);
 }, 60_000);
 
-const osier = (args: string[], input: string): { stdout: string; stderr: string } => spawnSync(join(repository, 'osier'), args, { encoding: 'utf8', input, cwd: folder });
+async function osier(args: string[], input: string): Promise<{ stdout: string; stderr: string }> {
+  const child = spawn(join(repository, 'osier'), args, { cwd: folder });
+  child.stdin.end(input);
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { stdout, stderr };
+}
 async function load(objects: readonly Obj[]): Promise<readonly string[]> {
   writeFileSync(join(folder, 'cluster.json'), JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
   return (await loadManifests(lab, { path: join(folder, 'cluster.json'), environments: [environment], prune: true })).pruned;
@@ -58,8 +64,10 @@ describe('manifests of Kubernetes', () => {
         for (const { kind } of objects) if (kind.endsWith('Policy')) found.kinds.add(kind);
         const asked = questions(r, objects);
         const input = JSON.stringify(asked);
-        const packets = osier(['lab', 'probe', '--name', name, '--environment', environment, '--probes', '-', '--output', 'json'], input);
-        const reach = osier(['reach', '-f', 'cluster.json', '--probes', '-', '--output', 'json'], input);
+        const [packets, reach] = await Promise.all([
+          osier(['lab', 'probe', '--name', name, '--environment', environment, '--probes', '-', '--output', 'json'], input),
+          osier(['reach', '-f', 'cluster.json', '--probes', '-', '--output', 'json'], input),
+        ]);
         expect(`${packets.stderr}${reach.stderr}`.split('\n').filter((line) => line !== '' && !line.startsWith('warning: '))).toEqual([]);
         const [met, said] = [packets, reach].map(({ stdout }) => (JSON.parse(stdout) as { verdicts: { verdict: string }[] }).verdicts);
         const oracle = new Oracle([...objects]);
@@ -82,6 +90,27 @@ describe('manifests of Kubernetes', () => {
     expect(found.asked).toBeGreaterThan(100 * rounds);
     expect(found.denied / found.asked).toBeGreaterThan(0.1);
   }, 60_000 + 40_000 * rounds);
+
+  it('are held to assertions by packets, from files and from the installation; a packet that met other than the rules say is told as that', async () => {
+    const pod = (app: string, namespace: string): Obj => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: app, namespace, labels: { app } }, spec: { containers: [{ name: 'c', ports: [{ containerPort: 5432 }] }] } });
+    const closed = (peers: unknown[]): Obj => ({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'db', namespace: 'shop' }, spec: { podSelector: { matchLabels: { app: 'db' } }, ingress: peers.map((peer) => ({ from: [peer], ports: [{ port: 5432 }] })) } });
+    const api = { namespaceSelector: {}, podSelector: { matchLabels: { app: 'api' } } };
+    const pods = [pod('api', 'back'), pod('web', 'shop'), pod('db', 'shop')];
+    await load([...pods, closed([api])]);
+    const files = { 'loaded.json': [...pods, closed([api])], 'stricter.json': [...pods, closed([])] };
+    for (const [file, items] of Object.entries(files)) writeFileSync(join(folder, file), JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    writeFileSync(join(folder, 'kubernetes.yaml'), 'assertions:\n- { name: only api, to: { labels: { app: db } }, ports: [TCP/5432], onlyFrom: { labels: { app: api } } }\n');
+    writeFileSync(join(folder, 'osier.yaml'), 'assertions:\n- { name: only api, to: { tags: { app: db } }, ports: [TCP/5432], onlyFrom: { tags: { app: api } } }\n- { name: never web, from: { tags: { app: api } }, to: { tags: { app: web } }, expect: deny }\n');
+    const test = async (...args: string[]) => {
+      const { stdout, stderr } = await osier(['policy', 'test', ...args, '--packets', '--lab', name, '-e', environment, '-o', 'json'], '');
+      expect(stderr.split('\n').filter((line) => line !== '' && !/^(\d+ packets sent|warning: )/.test(line))).toEqual([]);
+      return (JSON.parse(stdout) as { assertions: { result: string; counterexample?: { from: string; to: string; verdict: string; againstRules: boolean } }[] }).assertions;
+    };
+    expect(await test('kubernetes.yaml', '-f', 'loaded.json')).toMatchObject([{ result: 'holds' }]);
+    expect(await test('osier.yaml')).toMatchObject([{ result: 'holds' }, { result: 'fails', counterexample: { from: `acme/shop/${environment}/back--api`, verdict: 'Allow', againstRules: false } }]);
+    writeFileSync(join(folder, 'nobody.yaml'), 'assertions:\n- { name: nobody, from: {}, to: { labels: { app: db } }, expect: deny }\n');
+    expect(await test('nobody.yaml', '-f', 'stricter.json')).toMatchObject([{ result: 'fails', counterexample: { from: 'back/api', to: 'shop/db', verdict: 'Deny', againstRules: true } }]);
+  }, 120_000);
 
   it('nothing of a load is left when the next one holds nothing of it', async () => {
     const objects = [{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'only', namespace: 'shop' }, spec: { containers: [{ name: 'c', ports: [{ containerPort: 80 }] }] } }];

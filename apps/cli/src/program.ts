@@ -175,7 +175,8 @@ function policyCommands(program: Command, io: Io, ending: Ending): void {
     .argument('<file>', 'assertions: a YAML file')
     .option('-f, --file <path>', 'check Kubernetes manifests or Osier documents, with no service running: file, folder, or -; may be repeated (default: the installation)', collect)
     .option('-A, --all', 'of the installation: all domains, projects and environments')
-    .addHelpText('after', `${examples('osier policy test policy-test.yaml -f manifests/', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy test policy-test.yaml -f -', 'osier policy test policy-test.yaml -e production -o json')}
+    .option('--packets', 'send the packets in the lab of this machine instead of computing (TCP, UDP and SCTP over IPv4); with -f MANIFESTS name the environment that they run in')
+    .addHelpText('after', `${examples('osier policy test policy-test.yaml -f manifests/', 'osier policy test policy-test.yaml --packets -e production', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy test policy-test.yaml -f -', 'osier policy test policy-test.yaml -e production -o json')}
 An assertion file:
   assertions:
     - name: production db only from api       # nobody else reaches it, on any port

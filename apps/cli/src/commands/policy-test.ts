@@ -1,24 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { readAssertions, type Assertion, type Words } from '@osier/domain/review/assertions';
-import { checker } from '@osier/domain/review/check';
+import { checker, type Outcome } from '@osier/domain/review/check';
 import { exitCodes, type ExitCode, Failure, usage } from '../failure.ts';
 import type { Io } from '../io.ts';
 import { print } from '../output.ts';
+import { outcomesByPackets } from '../policy/packets.ts';
 import { resultOf, testText, type Told } from '../policy/test-show.ts';
 import { indexOf, liveObjects, objectsOf, sessionOr, type WorldOptions } from '../policy/worlds.ts';
 import { placesOf } from '../reach/sources.ts';
 import { parseYaml } from '../yaml.ts';
 
-export interface PolicyTestOptions extends WorldOptions { readonly file?: readonly string[] }
+export interface PolicyTestOptions extends WorldOptions { readonly file?: readonly string[]; readonly packets?: boolean }
 
-/** `policy test`: assertions against what files or the installation say. */
+/** `policy test`: assertions against what files or the installation say, or against the packets of a lab. */
 export async function policyTest(io: Io, path: string, options: PolicyTestOptions): Promise<ExitCode> {
   const text = textOf(path);
   const objects = options.file === undefined ? await liveObjects(options, sessionOr(io, options, '-f FILES'), io) : await objectsOf(options.file, io, options);
   const { assertions, lineOf } = assertionsIn(path, text, objects.source);
   const index = indexOf(objects, io);
-  const check = checker(index, assertions);
-  const all = assertions.map((assertion): Told => ({ outcome: check(assertion), line: lineOf(assertion.field) }));
+  const outcomes = options.packets === true ? await outcomesByPackets(io, index, assertions, objects.source, options) : assertions.map(checker(index, assertions));
+  const all = assertions.map((assertion, i): Told => ({ outcome: outcomes[i] as Outcome, line: lineOf(assertion.field) }));
   const places = placesOf(objects);
   const results = all.map((told) => resultOf(told, places));
   const failed = all.filter(({ outcome }) => outcome.result !== 'holds').length;

@@ -1,5 +1,9 @@
 import { type Counterexample, type Outcome, toChange } from '@osier/domain/review/check';
 
+/** Where a packet met other than the rules decide: the rules are not to be changed then. */
+const isAgainstRules = ({ decision, expected }: Counterexample): boolean => decision.verdict !== (expected === 'deny' ? 'Allow' : 'Deny');
+const changeOf = (counterexample: Counterexample): string[] => (isAgainstRules(counterexample) ? [] : toChange(counterexample));
+
 export interface Told { readonly outcome: Outcome; readonly line: number }
 
 const familyText = (family: 4 | 6 | undefined): string => (family === undefined ? '' : ` (IPv${family})`);
@@ -22,7 +26,7 @@ export function resultOf({ outcome, line }: Told, places: ReadonlyMap<string, st
       const { verdict, tier, kind, policy, rule, reason } = decision;
       return {
         ...base, pairs: outcome.pairs, ownNodePairs: outcome.exempt, wrongPairs: outcome.wrong,
-        counterexample: { ...packet, expected: expected === 'deny' ? 'Deny' : 'Allow', verdict, tier, kind, policy, rule, reason, place: places.get(`${kind} ${policy}`) ?? null, egress: decision.egress ?? null, ingress: decision.ingress ?? null, change: toChange(outcome.counterexample).map((text) => withPlaces(text, places)) },
+        counterexample: { ...packet, expected: expected === 'deny' ? 'Deny' : 'Allow', verdict, tier, kind, policy, rule, reason, place: places.get(`${kind} ${policy}`) ?? null, egress: decision.egress ?? null, ingress: decision.ingress ?? null, againstRules: isAgainstRules(outcome.counterexample), change: changeOf(outcome.counterexample).map((text) => withPlaces(text, places)) },
       };
     }
     case 'vacuous': return { ...base, reason: outcome.reason, fix: outcome.fix };
@@ -48,10 +52,11 @@ function lines({ outcome, line }: Told, file: string, places: ReadonlyMap<string
         const of = decision[direction];
         return of === undefined || of.reason === decision.reason || of.policy === null || of.verdict !== decision.verdict ? [] : [`      ${of.reason}`];
       });
-      const change = toChange(counterexample).map((text) => withPlaces(text, places));
+      const change = changeOf(counterexample).map((text) => withPlaces(text, places));
       return [
         `FAIL  ${name}  ${at}`,
         `      ${packetText(counterexample)}  ${expected === 'deny' ? 'gets through, and should not' : 'is denied, and should get through'}`,
+        ...(isAgainstRules(counterexample) ? ['      but the rules say otherwise; where these are in force, the nodes do not hold them: osier get nodes'] : []),
         `      ${decision.reason}${tier}`, ...others,
         ...(change.length === 0 ? [] : [`      to change: ${change.join(expected === 'deny' ? '; or ' : '; and ')}`]),
         `      ${wrong} of ${pairsText(pairs)} wrong${exemptText(exempt)}`,

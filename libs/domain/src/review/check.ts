@@ -1,6 +1,6 @@
 import type { Family } from '../net/address.ts';
 import { contains } from '../net/address.ts';
-import { decide, meet, passes, Undecidable } from '../rules/decide.ts';
+import { decide, meet, type Meeting, passes, Undecidable } from '../rules/decide.ts';
 import type { Decision } from '../rules/explain.ts';
 import type { IndexedWorld } from '../rules/index-world.ts';
 import type { Side } from '../rules/model.ts';
@@ -44,11 +44,17 @@ const anyMeant = (index: IndexedWorld, list: readonly Who[], member: Member): Me
 
 interface Marked { readonly from: Meant; readonly to: Meant }
 
+/** Who says what passes, if not the rules: of these sides, one by one. */
+export interface Witness {
+  readonly knows: (side: Side) => boolean;
+  readonly spansOf: (meeting: Meeting, assertion: Assertion) => ReadonlyMap<string, readonly Span[]>;
+}
+
 /** Checks assertions against one world. */
-export function checker(index: IndexedWorld, assertions: readonly Assertion[]): (assertion: Assertion) => Outcome {
+export function checker(index: IndexedWorld, assertions: readonly Assertion[], witness?: Witness): (assertion: Assertion) => Outcome {
   const blocks = blocksFor([index], assertions.flatMap(({ from, to }) => [...from, ...to].flatMap(({ block }) => block ?? [])));
-  const members = everybody([index], blocks);
-  const alike = groupsOf([index], members, blocks);
+  const members = everybody([index], blocks).filter(({ sides: [side] }) => witness === undefined || (side !== undefined && witness.knows(side)));
+  const alike = witness === undefined ? groupsOf([index], members, blocks) : members.map((member) => ({ members: [member] }));
   const groupOf = new Map(alike.flatMap((group, i) => group.members.map((member) => [member, i] as const)));
   const spansOf = spanner(protocols);
   return (assertion) => {
@@ -56,7 +62,7 @@ export function checker(index: IndexedWorld, assertions: readonly Assertion[]): 
       if (!assertion.mayBeEmpty && !members.some((member) => meant(index, who, member) > 0)) return vacuous(assertion, who);
     }
     const marks = new Map(members.map((member): [Member, Marked] => [member, { from: anyMeant(index, assertion.from, member), to: anyMeant(index, assertion.to, member) }]));
-    return new Check(index, assertion, members, marks, groupOf, spansOf).run();
+    return new Check(index, assertion, members, marks, groupOf, witness === undefined ? spansOf : (meeting) => witness.spansOf(meeting, assertion)).run();
   };
 }
 
@@ -179,7 +185,7 @@ interface Found { readonly protocol: string; readonly port: number; readonly exp
 
 /** Of ports that are decided alike, one that a person knows. */
 const echo = 8 << 8;
-const usual = (protocol: string, { first, last }: Range): number => (protocol === 'ICMP' ? [echo] : [443, 80, 22]).find((port) => port >= first && port <= last) ?? first;
+export const usual = (protocol: string, { first, last }: Range): number => (protocol === 'ICMP' ? [echo] : [443, 80, 22]).find((port) => port >= first && port <= last) ?? first;
 
 /** Whose rules would have to change so that the packet meets what is expected: where it passes, those of either side; where not, those that deny. */
 export function toChange({ expected, decision }: Counterexample): string[] {
