@@ -38,7 +38,7 @@ export async function deploy(lab: Lab, environments: readonly PlacedEnvironment[
     await inParallel(environments.flatMap((e) => policies.map((policy) => ({ e, policy }))), atOnce, ({ e, policy }) => client.apply('policy', scopeOf(e), policy.name, policy.spec));
     await inParallel(wide.flatMap(({ environment, policies: these }) => these.map((policy) => ({ environment, policy }))), atOnce, ({ environment, policy }) => client.apply('project-policy', projectOf(environment), policy.name, policy.spec));
     const more = wide[0]?.policies.length ?? 0;
-    if (policies.length + more > 0) say(`${policies.length}${more === 0 ? '' : ` and ${more} of the whole cluster`} policies each`);
+    if (policies.length + more > 0) say(`${policies.length} policies${more === 0 ? '' : `, and ${more} of the whole cluster,`} each`);
   });
   const workloads = environments.flatMap((e) => e.workloads);
   await progress.step(`workloads: ${workloads.length} programs in namespaces of their own`, () => startWorkloads(lab, environments, inventory));

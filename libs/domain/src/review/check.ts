@@ -59,16 +59,16 @@ export function checker(index: IndexedWorld, assertions: readonly Assertion[], w
   const spansOf = spanner(protocols);
   return (assertion) => {
     for (const who of [...assertion.from, ...assertion.to]) {
-      if (!assertion.mayBeEmpty && !members.some((member) => meant(index, who, member) > 0)) return vacuous(assertion, who);
+      if (!assertion.mayBeEmpty && !members.some((member) => meant(index, who, member) > 0)) return vacuous(assertion, who, witness);
     }
     const marks = new Map(members.map((member): [Member, Marked] => [member, { from: anyMeant(index, assertion.from, member), to: anyMeant(index, assertion.to, member) }]));
     return new Check(index, assertion, members, marks, groupOf, witness === undefined ? spansOf : (meeting) => witness.spansOf(meeting, assertion)).run();
   };
 }
 
-const vacuous = (assertion: Assertion, { field, text }: Who): Outcome => ({
-  assertion, result: 'vacuous', reason: `${field.slice(assertion.field.length + 1)}: ${text} selects nobody, so this says nothing about the policies.`,
-  fix: 'Correct the selector or add what it selects to -f; where nobody may be there, write mayBeEmpty: true.',
+const vacuous = (assertion: Assertion, { field, text }: Who, witness: Witness | undefined): Outcome => ({
+  assertion, result: 'vacuous', reason: `${field.slice(assertion.field.length + 1)}: ${text} selects nobody${witness === undefined ? ', so this says nothing about the policies' : ' who can send or get a packet here, so nothing was tried'}.`,
+  fix: witness === undefined ? 'Correct the selector or add what it selects to -f; where nobody may be there, write mayBeEmpty: true.' : 'Ask the rules about it instead of packets, or correct the selector.',
 });
 
 class Check {
