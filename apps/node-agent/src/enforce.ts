@@ -115,7 +115,7 @@ export function createEnforcer(o: { kernel: Kernel; devices: Devices; witness: W
     highest = from.numbering.highest;
     const { addresses } = from.numbering.tables;
     departed.note(gone(followed), addresses);
-    const { steps } = plan(followed.desired, followed.former, kernel.config().epoch, { forgetNew: kernel.restored || departed.any });
+    const { steps } = plan(followed.desired, followed.former, kernel.config().epoch, { forgetNew: kernel.restored || departed.any, ours: true });
     if (!fits(kernel, together(from.numbering.tables, followed))) return undefined;
     const epoch = carryOut(kernel, steps, revision);
     departed.sweep();

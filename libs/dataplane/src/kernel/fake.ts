@@ -60,9 +60,12 @@ export interface FakeKernel extends Kernel {
   readonly tracked: Set<string>;
 }
 
+/** Key and value as the kernel has them; what they say is worked out once, since a row is never written to, but replaced. */
+interface FakeRow { readonly key: Uint8Array; readonly value: Uint8Array; decoded?: readonly [unknown, unknown] }
+
 /** What stays when a process ends: pass it to the next `fakeKernel`. */
 export class FakeMemory {
-  readonly tables = new Map<string, Map<string, [Uint8Array, Uint8Array]>>();
+  readonly tables = new Map<string, Map<string, FakeRow>>();
   readonly drops = new Map<DropReasonName, { packets: bigint; bytes: bigint }>();
   readonly tracked = new Set<string>();
   readonly devices = new Map<string, FakeDevice>();
@@ -74,12 +77,10 @@ export class FakeMemory {
 class FakeTable<K, V> implements Target<K, V> {
   readonly name: TableName;
   readonly capacity: number;
-  readonly #rows: Map<string, [Uint8Array, Uint8Array]>;
+  readonly #rows: Map<string, FakeRow>;
   readonly #key: Codec<K>;
   readonly #value: Codec<V>;
   readonly #enter: (call: 'list' | 'put' | 'remove') => void;
-  /** By the row's own key. */
-  readonly #seen = new Map<string, { readonly row: [Uint8Array, Uint8Array]; readonly decoded: [K, V] }>();
 
   constructor(name: TableName, key: Codec<K>, value: Codec<V>, capacity: number, memory: FakeMemory, enter: (call: 'list' | 'put' | 'remove') => void) {
     this.name = name;
@@ -93,16 +94,7 @@ class FakeTable<K, V> implements Target<K, V> {
 
   list(): [K, V][] {
     this.#enter('list');
-    return Array.from(this.#rows, ([key, row]) => this.#decoded(key, row));
-  }
-
-  /** A row is never written to, but replaced: what it says is worked out once, and is the same object until then. */
-  #decoded(key: string, row: [Uint8Array, Uint8Array]): [K, V] {
-    const known = this.#seen.get(key);
-    if (known?.row === row) return known.decoded;
-    const decoded: [K, V] = [decodeOne(this.#key, row[0]), decodeOne(this.#value, row[1])];
-    this.#seen.set(key, { row, decoded });
-    return decoded;
+    return Array.from(this.#rows.values(), (row) => (row.decoded ??= [decodeOne(this.#key, row.key), decodeOne(this.#value, row.value)]) as [K, V]);
   }
 
   /** Under what a row is found. The trie keeps a key as it was given last, and finds it by its prefix. */
@@ -112,11 +104,10 @@ class FakeTable<K, V> implements Target<K, V> {
 
   put(entries: readonly (readonly [K, V])[]): void {
     this.#enter('put');
-    const encoded = entries.map(([key, value]): [Uint8Array, Uint8Array] => [
-      encodeChecked(this.#key, key, this.name),
-      encodeChecked(this.#value, value, this.name),
-    ]);
-    const rows = new Map(encoded.map((row) => [this.#at(row[0]), row]));
+    const rows = new Map(entries.map(([key, value]): [string, FakeRow] => {
+      const row = { key: encodeChecked(this.#key, key, this.name), value: encodeChecked(this.#value, value, this.name) };
+      return [this.#at(row.key), row];
+    }));
     const size = [...rows.keys()].reduce((sum, key) => sum + (this.#rows.has(key) ? 0 : 1), this.#rows.size);
     if (size > this.capacity) throw tableFull(this.name, this.capacity, size);
     for (const [key, row] of rows) this.#rows.set(key, row);
@@ -124,11 +115,7 @@ class FakeTable<K, V> implements Target<K, V> {
 
   remove(keys: readonly K[]): void {
     this.#enter('remove');
-    for (const key of keys) {
-      const at = this.#at(encodeChecked(this.#key, key, this.name));
-      this.#rows.delete(at);
-      this.#seen.delete(at);
-    }
+    for (const key of keys) this.#rows.delete(this.#at(encodeChecked(this.#key, key, this.name)));
   }
 }
 

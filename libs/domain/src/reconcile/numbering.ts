@@ -1,6 +1,7 @@
 import { type RuleInfo, ruleKey } from '../policy/model.ts';
 import { byText } from '../policy/order.ts';
 import type { Layer } from '../policy/compile.ts';
+import { same } from './plan.ts';
 import type { Changed, LocalEndpoint, NodeProgram } from './program.ts';
 import {
   addressRow, endpointRow, type Highest, keyOf, type MeaningRow, number, type Numbered, policyRow, type PolicyRow, programRow, type Rows, ruleRow, slotRow, type TableName, tableNames,
@@ -26,6 +27,7 @@ const most = 0xffff_ffff;
 type Mutable = { [T in TableName]: Map<string, Rows[T]> };
 const noRows = (): Mutable => ({ addresses: new Map(), endpoints: new Map(), policy: new Map(), rules: new Map(), identities: new Map(), policies: new Map(), programs: new Map(), slots: new Map() });
 
+type LayerRows = ReadonlyMap<string, PolicyRow>;
 /** A layer with what it uses. */
 interface Kept { readonly layer: Layer; readonly peers: ReadonlySet<string>; readonly turns: ReadonlySet<string> }
 
@@ -49,6 +51,11 @@ class Used {
     this.numbers.delete(meaning);
   }
   of = (meaning: string): number => this.numbers.get(meaning) as number;
+  /** The number of one that is not used any more stands for another. */
+  pass(from: string, to: string): void {
+    this.numbers.set(to, this.of(from));
+    this.drop(from);
+  }
 }
 
 /** `numbered`: what `number` made of this very program and these devices. */
@@ -69,8 +76,8 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
   /** By slot. */
   const layers = new Map<string, Kept>();
   const programs = new Map<string, readonly string[]>();
-  /** Rows of a layer, by its digest: nobody changes them, they come and go with it. */
-  const rowsOf = new Map<string, readonly (readonly [string, PolicyRow])[]>();
+  /** Rows of a layer by their keys, by its digest. */
+  const rowsOf = new Map<string, LayerRows>();
   /** Identity of each address that has a row. */
   const placed = new Map<string, string>();
   /** Key of its row, by endpoint. */
@@ -82,15 +89,15 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
     for (const key of layer.rules.keys()) rules[what](key);
   };
   const keep = (layer: Layer): Kept => ({ layer, peers: new Set(layer.entries.flatMap((e) => e.peer ?? [])), turns: turnsOf(layer) });
-  const rowsFor = (layer: Layer): readonly (readonly [string, PolicyRow])[] => layer.entries.map((e) => {
-    const row = policyRow(e, policies.of(layer.digest), e.peer === undefined ? 0 : identities.of(e.peer), rules.of(e.rule), turns);
+  const rowsFor = (layer: Layer, n: number): LayerRows => new Map(layer.entries.map((e) => {
+    const row = policyRow(e, n, e.peer === undefined ? 0 : identities.of(e.peer), rules.of(e.rule), turns);
     return [keyOf.policy(row), row];
-  });
+  }));
   for (const [slot, layer] of program.layers) {
     const kept = keep(layer);
     layers.set(slot, kept);
     each(kept, 'use');
-    if (!rowsOf.has(layer.digest)) rowsOf.set(layer.digest, rowsFor(layer));
+    if (!rowsOf.has(layer.digest)) rowsOf.set(layer.digest, rowsFor(layer, policies.of(layer.digest)));
   }
   for (const [digest, { slots: those }] of program.programs) {
     programs.set(digest, those);
@@ -105,6 +112,34 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
   for (const e of program.endpoints) {
     const ifindex = devices.get(e.id);
     if (ifindex !== undefined) attached.set(e.id, `${ifindex}`);
+  }
+
+  /**
+   * One layer for another under the same number, where packets can tell the two apart only by peers whom none of them meets: those who come with this change have no
+   * address before it, and those who went have none after it. So an endpoint with another tag costs its own entries, not those of everybody else in the layer.
+   */
+  function goOn(was: Layer, is: Layer, newcomers: ReadonlySet<string>, { before, desired }: Record<'before' | 'desired', Map<string, PolicyRow>>): void {
+    const rows = rowsOf.get(was.digest);
+    if (rows === undefined || was.digest === is.digest || policies.isUsed(was.digest) || policies.numbers.has(is.digest)) return;
+    const next = rowsFor(is, policies.of(was.digest));
+    const coming = [...next].filter(([key, row]) => {
+      const there = rows.get(key);
+      return there === undefined || !same(there, row);
+    });
+    const going = [...rows].filter(([key]) => !next.has(key));
+    const [fresh, left] = [new Set([...newcomers].map(identities.of)), new Set(was.entries.flatMap(({ peer }) => (peer === undefined || identities.isUsed(peer) ? [] : [identities.of(peer)])))];
+    if (coming.some(([key, { peer }]) => rows.has(key) || !fresh.has(peer)) || going.some(([, { peer }]) => !left.has(peer))) return;
+    policies.pass(was.digest, is.digest);
+    rowsOf.delete(was.digest);
+    rowsOf.set(is.digest, next);
+    for (const [key, row] of going) {
+      before.set(key, row);
+      tables.policy.delete(key);
+    }
+    for (const [key, row] of coming) {
+      desired.set(key, row);
+      tables.policy.set(key, row);
+    }
   }
 
   function follow(now: NodeProgram, there: ReadonlyMap<string, number>, changed: Changed): Followed | undefined {
@@ -167,6 +202,8 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       if (was !== undefined) identities.release(was);
       for (const meaning of [was, place?.identity]) if (meaning !== undefined) meanings.identities.add(meaning);
     }
+    /** Identities that no packet meets before the change, and those that none meets after it. */
+    const newcomers = new Set([...meanings.identities].filter((one) => identities.isUsed(one) && !identities.numbers.has(one)));
     const given = (used: Used, of: ReadonlySet<string>): boolean => {
       for (const meaning of [...of].filter((one) => used.isUsed(one) && !used.numbers.has(one)).sort()) {
         if (used.highest >= most) return false;
@@ -174,7 +211,9 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       }
       return true;
     };
-    if (!given(identities, meanings.identities) || !given(policies, meanings.policies) || !given(rules, meanings.rules) || !given(slots, meanings.slots)) return undefined;
+    if (!given(identities, meanings.identities) || !given(rules, meanings.rules) || !given(slots, meanings.slots)) return undefined;
+    for (const { was, is } of changedLayers) if (was && is) goOn(was.layer, is.layer, newcomers, { before: before.policy, desired: desired.policy });
+    if (!given(policies, meanings.policies)) return undefined;
 
     for (const { was } of changedLayers) {
       const digest = was?.layer.digest;
@@ -195,7 +234,7 @@ export function createNumbering(program: NodeProgram, devices: ReadonlyMap<strin
       layers.set(slot, is);
       const { layer } = is;
       if (!rowsOf.has(layer.digest)) {
-        const rows = rowsFor(layer);
+        const rows = rowsFor(layer, policies.of(layer.digest));
         rowsOf.set(layer.digest, rows);
         for (const [key, row] of rows) {
           desired.policy.set(key, row);

@@ -24,8 +24,11 @@ export interface Plan {
   readonly peak: Readonly<Record<TableName, number>>;
 }
 
-/** `epoch`: the kernel's now. `forgetNew`: also drop connection tracking of addresses that are new here, for when a former process may have been killed halfway. */
-export function plan(desired: Tables, actual: Tables, epoch: number, o: { forgetNew?: boolean } = {}): Plan {
+/**
+ * `epoch`: the kernel's now. `forgetNew`: also drop connection tracking of addresses that are new here, for when a former process may have been killed halfway.
+ * `ours`: the tables are those of one change (`Numbering.follow`), so every row that goes is one that was wanted, and packets may need it until the flip.
+ */
+export function plan(desired: Tables, actual: Tables, epoch: number, o: { forgetNew?: boolean; ours?: boolean } = {}): Plan {
   const now = (epoch & 1) as 0 | 1;
   const steps: Step[] = [];
   const goneAddresses = missing(actual.addresses, desired.addresses);
@@ -41,7 +44,7 @@ export function plan(desired: Tables, actual: Tables, epoch: number, o: { forget
   const preparedSlots = changedSlots.map((row): SlotRow => ({ ...row, layer: columns(now, actual.slots.get(keyOf.slots(row))?.layer[now] ?? 0, row.layer[0]) }));
   // Packets may be reading it: out at once, and live flows judged anew.
   const gonePolicy = missing(actual.policy, desired.policy);
-  const isForeign = foreignTo(desired);
+  const isForeign = o.ours === true ? () => false : foreignTo(desired);
   const foreign = gonePolicy.filter(isForeign);
   remove(steps, 'policy', foreign);
   const repaired = foreign.length > 0 || isRepair(desired, actual, now);
