@@ -51,7 +51,7 @@ function cells({ name, unit, value, beside, ratio = beside === undefined ? undef
   return [
     { text: unit === '' ? name : `${name}, ${unit}` }, { text: figure(value) }, { text: beside === undefined ? '' : figure(beside) },
     { text: ratio === undefined ? '' : figure(ratio) }, { text: spread === undefined ? '' : spread.map(figure).join(' – ') }, { text: wanted },
-    kept === undefined ? { text: '' } : kept ? { text: 'held', paint: paint.green } : { text: 'MISSED', paint: paint.red },
+    target?.not !== undefined ? { text: 'not at its scale', paint: paint.red } : kept === undefined ? { text: '' } : kept ? { text: 'held', paint: paint.green } : { text: 'MISSED', paint: paint.red },
   ];
 }
 

@@ -22,6 +22,8 @@ const pauseMs = 25;
 /** A policy's rules grow so often before it begins with one again; beginning again is not counted. */
 const growth = 8;
 const warm = 4;
+/** Of one process of agents; hundreds of them hold more than a process may by itself. */
+const heapMb = 6_000;
 
 interface Place { readonly home: Installation; readonly wishes: Wisher; readonly receipts: ReceiptWatch; readonly made: World; readonly agents: number }
 
@@ -31,7 +33,7 @@ export async function startAgents(home: Installation, names: readonly string[], 
     const mine = names.filter((__, at) => at % processes === n);
     const orders: AgentsOrders = { url: home.url, nodes: await Promise.all(mine.map(async (name) => ({ name, ...(await home.node(name)) }))), readyFile, quiet };
     writeFileSync(file, JSON.stringify(orders), { mode: 0o600 });
-    await home.start(`agents-${n}`, 'test/bench/policy/agents.ts', { args: [file], readyFile, patienceMs: 600_000 });
+    await home.start(`agents-${n}`, 'test/bench/policy/agents.ts', { args: [file], readyFile, patienceMs: 600_000, env: { NODE_OPTIONS: `--max-old-space-size=${heapMb}` } });
   }));
 }
 
