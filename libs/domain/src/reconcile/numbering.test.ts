@@ -105,15 +105,18 @@ describe('a layer that packets read', () => {
   const [web, shell] = [endpoint('web', '10.0.0.2', {}, { id: id(31), parent: id(21) }), endpoint('shell', '10.0.0.3', { node: 'node-2', tags: { app: 'web' } }, { id: id(32), parent: id(21) })];
   const db = endpoint('db', '10.0.0.4', {}, { id: id(33), parent: id(21) });
   const policyWith = (action: 'Allow' | 'Deny', version: number) => document('policy', 'p', { appliesTo: { matchTags: { app: 'db' } }, priority: 10, isolates: ['ingress'], ingress: [{ action, from: [{ endpoints: { matchExpressions: [{ key: 'app', operator: 'Exists' }] } }], ports: [{ protocol: 'TCP', port: 80 }] }, { action: 'Allow', from: [{ endpoints: { matchExpressions: [{ key: 'pci', operator: 'Exists' }] } }], ports: [{ protocol: 'TCP', port: 443 }] }] }, {}, { id: id(41), version });
-  function changing(change: AnyDocument): { entries: number; sameNumbers: boolean } {
+  function changing(...changes: readonly AnyDocument[]): { entries: number; sameNumbers: boolean } {
     const told = createDesired(here, digest, room);
     for (const one of [node('node-1', '192.0.2.1', { id: id(1) }), node('node-2', '192.0.2.2', { id: id(2) }), net, web, shell, db, policyWith('Allow', 1)]) told.tell(one);
     const before = told.settle().program;
     const full = number(before, devicesOf(before), emptyTables, nothingGiven);
     const numbering = createNumbering(before, devicesOf(before), full);
-    told.tell(change);
-    const { program, changed } = told.settle();
-    const followed = numbering.follow(program, devicesOf(program), changed);
+    let followed: ReturnType<typeof numbering.follow>;
+    for (const change of changes) {
+      told.tell(change);
+      const { program, changed } = told.settle();
+      followed = numbering.follow(program, devicesOf(program), changed);
+    }
     const numbers = (of: Tables) => new Set([...of.policy.values()].map((row) => row.policy));
     return { entries: (followed?.desired.policy.size ?? 0) + (followed?.former.policy.size ?? 0), sameNumbers: [...numbers(numbering.tables)].every((n) => numbers(full.tables).has(n)) };
   }
@@ -121,6 +124,10 @@ describe('a layer that packets read', () => {
   it('gets the entries of who comes and loses those of who has gone, and no other', () => {
     expect(changing({ ...shell, version: 2, spec: { ...shell.spec, tags: { app: 'shell' } } })).toEqual({ entries: 0, sameNumbers: true });
     expect(changing({ ...shell, version: 2, spec: { ...shell.spec, tags: { app: 'web', pci: 'yes' } } })).toEqual({ entries: 2, sameNumbers: true });
+  });
+  it('goes on as well for one who went and comes back', () => {
+    const tagged = (version: number, tags: Record<string, string>) => ({ ...shell, version, spec: { ...shell.spec, tags } });
+    expect(changing(tagged(2, { app: 'web', pci: 'yes' }), tagged(3, { app: 'web' }), tagged(4, { app: 'web', pci: 'yes' }))).toEqual({ entries: 2, sameNumbers: true });
   });
   it('is another where a rule says something else of those who are there', () => {
     expect(changing(policyWith('Deny', 2)).sameNumbers).toBe(false);
