@@ -1,5 +1,6 @@
 import type { AnyDocument, Document } from '@osier/contracts/document';
 import type { Kind, Spec } from '@osier/contracts/kinds';
+import { liveOf, whatBecomes } from '@osier/domain/rules/live';
 
 export interface Column { readonly title: string; readonly value: (document: AnyDocument) => string }
 
@@ -25,11 +26,16 @@ const keyColumns = [
 
 const tier = { title: 'TIER', value: (d: { spec: { tier: string } }) => d.spec.tier };
 const count = (list: readonly unknown[] | undefined): string => (list === undefined ? '-' : `${list.length} rules`);
-type Rules = Pick<Spec<'policy'>, 'appliesTo' | 'ingress' | 'egress' | 'priority'>;
+type Rules = Pick<Spec<'policy'>, 'appliesTo' | 'ingress' | 'egress' | 'priority' | 'liveConnections' | 'drainSeconds'>;
+function live(spec: Rules): string {
+  const fate = whatBecomes(liveOf(spec));
+  return fate.ends === 'now' ? 'cut' : fate.ends === 'within' ? `drain ${fate.seconds}s` : 'keep';
+}
 const rules = [
   { title: 'APPLIES TO', value: (d: { spec: Rules }) => selector(d.spec.appliesTo) },
   { title: 'INGRESS', value: (d: { spec: Rules }) => count(d.spec.ingress) },
   { title: 'EGRESS', value: (d: { spec: Rules }) => count(d.spec.egress) },
+  { title: 'LIVE', value: (d: { spec: Rules }) => live(d.spec) },
   { title: 'PRIORITY', value: (d: { spec: Rules }) => String(d.spec.priority) },
 ];
 function port({ protocol, port: first, endPort, portName, type, code }: Spec<'service-group'>['ports'][number]): string {

@@ -22,6 +22,8 @@ export const limits = {
   sameTagsPerPeer: 16,
   /** Prefixes of one address group, and as many exceptions. More: refused, `too-many`. */
   cidrsPerGroup: 1000,
+  /** Seconds for which a connection that a policy denies since a change may go on. More: refused, `out-of-range`. */
+  drainSeconds: 3600,
   /** Domains, projects or environments that one policy names. More: refused, `too-many`. */
   scopesPerPolicy: 256,
   /** Ports that an endpoint may declare. More: refused, `too-many`. */

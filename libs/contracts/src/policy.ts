@@ -45,12 +45,17 @@ export type PortSpec = z.output<typeof portInRule>;
 export type RuleSpec = z.output<typeof ingressRule> | z.output<typeof egressRule>;
 
 export const policyModes = ['enforced', 'shadow'] as const;
+/** What becomes of connections that were allowed and that the policy denies since a change. */
+export const liveOptions = ['cut', 'drain', 'keep'] as const;
+export const drainSecondsByDefault = 60;
 const priority = z.int().min(0).max(65535).default(1000);
 /** What a policy of an environment says of a tier's order, a policy of a wider scope says too, but in the order in which it lists its rules. */
 export const policyBase = {
   mode: z.enum(policyModes).optional().meta({ description: 'shadow: no packet is decided by it; flow records tell what it would decide, together with the policies in force. Absent: enforced' }),
   appliesTo: selectorSchema.meta({ description: 'The endpoints whose traffic these rules decide' }),
   priority: priority.meta({ description: 'Lower is evaluated first; at equal priority Deny comes before Allow, and Pass last' }),
+  liveConnections: z.enum(liveOptions).optional().meta({ description: 'What becomes of a connection that was allowed and that this policy denies since a change. cut: it ends at once. drain: it may go on for drainSeconds. keep: until it ends by itself. New ones are denied at once in any case. Absent: cut' }),
+  drainSeconds: z.int().min(1).max(limits.drainSeconds).optional().meta({ description: `With liveConnections: drain. Absent: ${drainSecondsByDefault}` }),
 };
 const names = z.array(nameSchema).min(1).max(limits.scopesPerPolicy).optional();
 /** `below`: the levels below that of the policy. */

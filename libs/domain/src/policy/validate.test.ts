@@ -15,6 +15,7 @@ describe('a policy', () => {
     ['with ICMP', ports({ protocol: 'ICMP' }, { protocol: 'ICMP', type: 8 }, { protocol: 'ICMP', type: 3, code: 4 }, { protocol: 'TCP', port: 80 })],
     ['with ranges and names of ports', ports({ protocol: 'TCP', port: 80, endPort: 80 }, { protocol: 'UDP', portName: 'dns' }, { serviceGroup: 'web' })],
     ['with every way to name peers', peers({ endpoints: {} }, { matchSame: ['stage'] }, { endpoints: {}, matchSame: ['stage'] }, { endpointGroup: 'front' }, { addressGroup: 'offices' }, { cidr: '10.0.0.0/8', except: ['10.0.0.0/24'] })],
+    ['that keeps connections', { liveConnections: 'keep' }], ['that drains them', { liveConnections: 'drain' }], ['that drains them for a time', { liveConnections: 'drain', drainSeconds: 5 }],
   ])('%s is fine', (_what, more) => expect(policyProblem('policy', policy(more))).toBeUndefined());
 
   it.each<[string, string, Partial<Spec<'policy'>>]>([
@@ -33,6 +34,9 @@ describe('a policy', () => {
     ['missing-field', 'spec.ingress[0].from[0]', peers({})],
     ['ambiguous', 'spec.ingress[0].from[1]', peers({ endpoints: {} }, { endpoints: {}, cidr: '10.0.0.0/8' })],
     ['field-without-meaning', 'spec.ingress[0].from[0].except', peers({ endpoints: {}, except: ['10.0.0.0/8'] })],
+    ['field-without-meaning', 'spec.drainSeconds', { drainSeconds: 60 }],
+    ['field-without-meaning', 'spec.drainSeconds', { liveConnections: 'cut', drainSeconds: 60 }],
+    ['field-without-meaning', 'spec.drainSeconds', { liveConnections: 'keep', drainSeconds: 60 }],
   ])('is refused: %s at %s', (code, path, more) => expectRefusal(policyProblem('policy', policy(more)), code, path));
 
   it('of a wider scope than a project names no groups, which belong to one', () => {

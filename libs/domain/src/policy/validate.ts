@@ -8,6 +8,9 @@ export function policyProblem<K extends PolicyKind>(kind: K, spec: Spec<K>): Dec
   if ('isolates' in spec && new Set(spec.isolates).size !== (spec.isolates?.length ?? 0)) {
     return refuse('duplicate', 'spec.isolates', 'A direction is named twice.', 'Name each direction once.');
   }
+  if (spec.drainSeconds !== undefined && spec.liveConnections !== 'drain') {
+    return refuse('field-without-meaning', 'spec.drainSeconds', `Live connections are ${spec.liveConnections === 'keep' ? 'kept until they end by themselves' : 'cut at once'}.`, 'Give "liveConnections: drain", or remove "drainSeconds".');
+  }
   const [group] = kind === 'policy' || kind === 'project-policy' ? [] : groupsNamed(spec);
   if (group !== undefined) return refuse('group-out-of-scope', group.field, `Groups belong to a project, and this is a ${kind}.`, 'Write out what the group holds, or make it a project-policy.');
   return rulesProblem('ingress', spec.ingress ?? []) ?? rulesProblem('egress', spec.egress ?? []);

@@ -82,6 +82,8 @@ export interface Policy {
   readonly isolates: readonly Direction[];
   /** Of these, the directions that it isolates only because it has rules for them: without its last rule it does not. */
   readonly isolatesByRules?: readonly Direction[];
+  /** What becomes of a connection that it denies since a change; absent: it is cut. */
+  readonly live?: 'keep' | { readonly drainSeconds: number };
   /** Evaluated beside the others and told, and decides nothing. Whoever decides leaves these out before. */
   readonly shadow?: boolean;
 }

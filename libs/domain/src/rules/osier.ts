@@ -4,6 +4,7 @@ import { none } from '@osier/contracts/names';
 import type { PeerSpec, RuleSpec } from '@osier/contracts/policy';
 import { parseAddress } from '../net/address.ts';
 import { blocksOf, type Groups, noGroups } from './groups.ts';
+import { liveOf } from './live.ts';
 import type { Condition, Direction, Party, PartySelector, Peer, Policy, Rule, Tags, Tier } from './model.ts';
 import { selects } from './selector.ts';
 import { conditionsOf, portOf } from './spec.ts';
@@ -42,7 +43,7 @@ export const isolates = (spec: Spec<'policy'>, direction: Direction): boolean =>
 export function osierPolicy(document: OsierPolicy, groups: Groups = noGroups): Policy {
   const { kind, path, spec } = document;
   return {
-    tier: tierOf(document), priority: spec.priority, kind, name: path, subject: subjectOf(document), ...(spec.mode === 'shadow' ? { shadow: true } : {}),
+    tier: tierOf(document), priority: spec.priority, kind, name: path, subject: subjectOf(document), ...(spec.mode === 'shadow' ? { shadow: true } : {}), ...liveOf(spec),
     isolates: document.kind === 'policy' ? (['ingress', 'egress'] as const).filter((direction) => isolates(document.spec, direction)) : [],
     ingress: (spec.ingress ?? []).flatMap((rule, i) => ruleOf(rule, rule.from, `ingress[${i}]`, document, groups)),
     egress: (spec.egress ?? []).flatMap((rule, i) => ruleOf(rule, rule.to, `egress[${i}]`, document, groups)),
