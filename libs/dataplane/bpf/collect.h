@@ -58,8 +58,15 @@ static long collect_entry(struct bpf_map *map, const struct conntrack_key *found
 		c->request.expired++;
 		return 0;
 	}
-	if (entry->epoch != c->world.epoch && entry->state != STATE_REVOKED && recheck(&key, entry, &c->world, &j, &q))
+	if (entry->state == STATE_REVOKED)
+		return 0;
+	if (entry->epoch != c->world.epoch) {
+		if (recheck(&key, entry, &c->world, &j, &q))
+			c->request.revoked++;
+	} else if (entry->spared_until && entry->spared_until <= c->world.now) {
+		revoke(&key, entry, &c->world);
 		c->request.revoked++;
+	}
 	return 0;
 }
 

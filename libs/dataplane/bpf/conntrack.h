@@ -41,6 +41,7 @@ static __always_inline void original_question(struct question *q, const struct c
 	q->rd = key->rd;
 	q->policy_port = entry->policy_port;
 	q->protocol = key->protocol;
+	q->goes_on = 1;
 }
 
 static __always_inline void remember_judgement(struct conntrack_entry *entry, const struct judgement *j, const struct world *w)
@@ -59,21 +60,50 @@ static __always_inline void remember_judgement(struct conntrack_entry *entry, co
 	entry->shadow_ingress_rule = j->shadow.ingress_rule;
 }
 
+static __always_inline void revoke(const struct conntrack_key *key, struct conntrack_entry *entry, const struct world *w)
+{
+	entry->state = STATE_REVOKED;
+	tell_end(key, entry, w, ENDED_POLICY);
+}
+
+/*
+ * Until when a flow that is denied now may go on; 0: it ends. A border spares nobody: not another network, and not who has another device
+ * than the one that the flow was with. No change lengthens what a former one granted.
+ */
+static __always_inline __u64 spare(const struct conntrack_entry *entry, const struct judgement *j, const struct world *w)
+{
+	__u64 until = j->grace == GRACE_ENDLESS ? ~0ULL : w->now + (__u64)j->grace * 1000000;
+
+	if (j->reason != DROP_POLICY_DENIED || j->network != entry->network || j->source_ifindex != entry->source_ifindex ||
+	    j->destination_ifindex != entry->destination_ifindex)
+		return 0;
+	if (entry->spared_until && entry->spared_until < until)
+		until = entry->spared_until;
+	return until > w->now ? until : 0;
+}
+
 /* Asks the present world about a flow that a former one allowed; `q` is room for the question. */
 static __noinline int recheck(const struct conntrack_key *key, struct conntrack_entry *entry, const struct world *w,
 			      struct judgement *j, struct question *q)
 {
 	if (!key || !entry || !w || !j || !q)
 		return DROP_INTERNAL;
+	__u64 until = 0, former = entry->spared_until;
+
 	original_question(q, key, entry);
 	if (judge(j, q, w->column)) {
-		entry->state = STATE_REVOKED;
-		tell_end(key, entry, w, ENDED_POLICY);
-		/* from now on who denied it, for the denials to come */
-		remember_judgement(entry, j, w);
-		return j->reason;
+		until = spare(entry, j, w);
+		if (!until) {
+			revoke(key, entry, w);
+			/* from now on who denied it, for the denials to come */
+			remember_judgement(entry, j, w);
+			return j->reason;
+		}
 	}
 	remember_judgement(entry, j, w);
+	if (until != former && __sync_val_compare_and_swap(&entry->spared_until, former, until) == former && until &&
+	    (w->config->record_flags & RECORD_DENIED))
+		tell_flow(key, entry, w->now, FLOW_DENIED, ENDED_NOT);
 	return DROP_NONE;
 }
 
@@ -114,17 +144,23 @@ static __always_inline void advance(const struct conntrack_key *key, struct conn
 	}
 }
 
+/* Whether only the first packet of a connection looks like that. */
+static __always_inline int opens(const struct packet *p)
+{
+	if (p->protocol == IPPROTO_TCP)
+		return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return p->protocol == IPPROTO_SCTP && p->sctp_chunks & SCTP_INIT;
+}
+
 /* Whether this packet asks for a flow of its own although its tuple has an entry. */
 static __always_inline int begins_anew(const struct conntrack_entry *entry, const struct packet *p, int way)
 {
 	switch (p->protocol) {
 	case IPPROTO_TCP:
-		if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
-			return 0;
-		return way == REPLY || entry->state >= STATE_CLOSING;
+		return opens(p) && (way == REPLY || entry->state >= STATE_CLOSING);
 	case IPPROTO_SCTP:
 		/* an INIT in the middle of its own association starts that one again (RFC 9260, 5.2.2) */
-		return p->sctp_chunks & SCTP_INIT && (way == REPLY || entry->state >= STATE_CLOSED);
+		return opens(p) && (way == REPLY || entry->state >= STATE_CLOSED);
 	case IPPROTO_ICMP:
 		return p->icmp_type == ICMP_ECHO_REQUEST && (way == REPLY || entry->state == STATE_REVOKED);
 	}
@@ -168,22 +204,28 @@ static __noinline int begin_flow(const struct conntrack_key *key, const struct p
 	return DROP_NONE;
 }
 
+/* What was decided of the flow last, as the reason why a packet of it does not pass. */
+static __always_inline int deny_again(const struct conntrack_entry *entry, struct judgement *j)
+{
+	j->network = entry->network;
+	j->egress_rule = entry->egress_rule;
+	j->ingress_rule = entry->ingress_rule;
+	j->source_identity = entry->source_identity;
+	j->destination_identity = entry->destination_identity;
+	j->direction = entry->ingress_rule ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	j->shadow.verdict = entry->shadow_verdict;
+	j->shadow.egress_rule = entry->shadow_egress_rule;
+	j->shadow.ingress_rule = entry->shadow_ingress_rule;
+	j->reason = DROP_POLICY_DENIED;
+	return DROP_POLICY_DENIED;
+}
+
 static __always_inline int follow(const struct conntrack_key *key, struct conntrack_entry *entry, const struct packet *p,
 				  const struct world *w, struct judgement *j, int way)
 {
 	if (entry->state == STATE_REVOKED) {
 		entry->last_seen = w->now; /* as long as it talks it stays closed */
-		j->network = entry->network;
-		j->egress_rule = entry->egress_rule;
-		j->ingress_rule = entry->ingress_rule;
-		j->source_identity = entry->source_identity;
-		j->destination_identity = entry->destination_identity;
-		j->direction = entry->ingress_rule ? DIRECTION_INGRESS : DIRECTION_EGRESS;
-		j->shadow.verdict = entry->shadow_verdict;
-		j->shadow.egress_rule = entry->shadow_egress_rule;
-		j->shadow.ingress_rule = entry->shadow_ingress_rule;
-		j->reason = DROP_POLICY_DENIED;
-		return DROP_POLICY_DENIED;
+		return deny_again(entry, j);
 	}
 	if (entry->epoch != w->epoch) {
 		struct scratch *s = find_scratch();
@@ -192,6 +234,15 @@ static __always_inline int follow(const struct conntrack_key *key, struct conntr
 			return DROP_INTERNAL;
 		if (recheck(key, entry, w, j, &s->question))
 			return j->reason;
+	}
+	if (entry->spared_until) {
+		int over = entry->spared_until <= w->now;
+
+		if (over)
+			revoke(key, entry, w);
+		/* what is spared is the connection that was there, and no new one */
+		if (over || (opens(p) && !p->related))
+			return deny_again(entry, j);
 	}
 	count_packet(entry, p, w, way);
 	if (!p->related)

@@ -267,6 +267,7 @@ SEC(".osier.types") const struct {
 	enum limits limits;
 	enum program_limits program_limits;
 	enum timeouts timeouts;
+	enum grace grace;
 	enum endpoint_flag endpoint_flag;
 	enum record_flag record_flag;
 	enum action action;

@@ -41,7 +41,7 @@ struct question {
 	__u32 rd;
 	__be16 policy_port;
 	__u8 protocol;
-	__u8 reserved; /* the verifier wants every byte written */
+	__u8 goes_on; /* 1: it was allowed before, and the rule that denies it may let it go on */
 };
 
 /*
@@ -190,11 +190,24 @@ static __always_inline int judge_side(struct judgement *j, const struct question
 	return ask(q, subject, peer, direction, column, rule);
 }
 
+/* Milliseconds for which the rule that denied lets a flow go on that was allowed before. What is no rule's doing is no rule's to soften. */
+static __always_inline __u32 grace_of(const struct question *q, int reason, const __u32 *rule)
+{
+	struct rule_record *record;
+
+	if (!q->goes_on || reason != DROP_POLICY_DENIED)
+		return GRACE_NONE;
+	record = bpf_map_lookup_elem(&rules, rule);
+	return record ? record->grace : GRACE_NONE;
+}
+
+/* The first side that denies decides; of a flow that goes on, the stricter one. */
 static __noinline int judge_flow(struct judgement *j, const struct question *q, __u32 column)
 {
 	struct address_record *source, *destination;
 	struct endpoint_record *endpoint;
-	int reason;
+	int reason, denied = DROP_NONE;
+	__u32 grace;
 
 	if (!j || !q)
 		return DROP_INTERNAL;
@@ -216,8 +229,10 @@ static __noinline int judge_flow(struct judgement *j, const struct question *q, 
 		if (!endpoint)
 			return DROP_STALE_ENDPOINT;
 		reason = judge_side(j, q, endpoint->policy[column], j->destination_identity, DIRECTION_EGRESS, column, &j->egress_rule);
-		if (reason)
+		j->grace = grace_of(q, reason, &j->egress_rule);
+		if (reason && !j->grace)
 			return reason;
+		denied = reason;
 	}
 	if (destination->kind == ADDRESS_LOCAL) {
 		j->destination_ifindex = destination->ifindex;
@@ -225,11 +240,18 @@ static __noinline int judge_flow(struct judgement *j, const struct question *q, 
 		if (!endpoint)
 			return DROP_STALE_ENDPOINT;
 		reason = judge_side(j, q, endpoint->policy[column], j->source_identity, DIRECTION_INGRESS, column, &j->ingress_rule);
-		if (reason)
+		grace = grace_of(q, reason, &j->ingress_rule);
+		if (reason && (!denied || grace < j->grace)) {
+			j->grace = grace;
 			return reason;
+		}
+		if (denied) {
+			j->direction = DIRECTION_EGRESS;
+			j->ingress_rule = 0;
+		}
 	}
 	/* neither side is ours: nothing here decided, so nothing is allowed */
-	return j->direction == DIRECTION_NONE ? DROP_NOT_LOCAL : DROP_NONE;
+	return j->direction == DIRECTION_NONE ? DROP_NOT_LOCAL : denied;
 }
 
 /* A side that has no shadow counts as the rules in force have it, and is not told. */

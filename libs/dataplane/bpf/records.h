@@ -5,7 +5,7 @@
  *
  * Rules: no hidden padding (the generator refuses it; name it `reserved…`), addresses are always 16 bytes
  * (IPv4 as ::ffff:a.b.c.d), `__be16` stays in network order, every multi-byte number else is in host order,
- * times are nanoseconds of the boot clock, and an array of two indexed by "column" holds one value per world.
+ * times are nanoseconds of the boot clock (all ones: never), and an array of two indexed by "column" holds one value per world.
  * A new field of a map's value goes to its end, and 0 means what was so without it: the loader takes former values over as a beginning.
  */
 #ifndef OSIER_RECORDS_H
@@ -47,6 +47,9 @@ enum timeouts {
 	TIMEOUT_SCTP_CLOSING = 10000,
 	TIMEOUT_DENIAL_REPEAT = 5000,
 };
+
+/* Milliseconds for which a flow goes on that was allowed before a rule denied it. */
+enum grace { GRACE_NONE = 0, GRACE_ENDLESS = 0x7fffffff };
 
 enum address_kind { ADDRESS_LOCAL = 1, ADDRESS_REMOTE = 2 };
 
@@ -196,13 +199,14 @@ struct policy_entry {
 	__u16 place; /* of the policy among those of the same precedence */
 };
 
-/* maps `rules`, `identities`, `policies`: what a number means. Only the agent reads them, when it restarts. */
+/* maps `rules`, `identities`, `policies`: what a number means. The agent reads them when it restarts; the programs `grace` only. */
 struct rule_record {
 	__u8 policy_id[16];
 	__u16 rule_index;
 	enum direction direction;
 	enum action action;
 	__u32 precedence;
+	__u32 grace; /* of a denial: enum grace, or a number of ms */
 };
 
 struct digest_record {
@@ -245,6 +249,7 @@ struct conntrack_entry {
 	__u8 reserved[6];
 	__u32 shadow_egress_rule; /* 0: that side has none, or was not asked */
 	__u32 shadow_ingress_rule;
+	__u64 spared_until; /* its rules deny it since, and let it go on until then; 0: they allow it */
 };
 
 /* map `denials`: repeats of one denial are counted and told with the next record */
@@ -309,6 +314,7 @@ struct flow_event {
 	__u8 reserved;
 	__u32 shadow_egress_rule;
 	__u32 shadow_ingress_rule;
+	__u64 spared_until; /* as in conntrack_entry; a denial with it is one of a flow that goes on */
 };
 
 /* Program `collect`: the request and its answer, carried in the test packet behind a 14-byte Ethernet header. */

@@ -32,6 +32,7 @@ struct judgement {
 	__u32 destination_ifindex;
 	enum direction direction;
 	enum drop_reason reason;
+	__u32 grace; /* how long a denial lets a flow go on that was allowed before */
 	struct shadow shadow;
 };
 
@@ -123,9 +124,11 @@ static __noinline void tell_flow(const struct conntrack_key *key, const struct c
 	event->ended_by = ended_by;
 	event->direction = entry->ingress_rule ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	event->verdict = VERDICT_ALLOWED;
+	event->reason = kind == FLOW_DENIED ? DROP_POLICY_DENIED : DROP_NONE;
 	event->shadow_verdict = entry->shadow_verdict;
 	event->shadow_egress_rule = entry->shadow_egress_rule;
 	event->shadow_ingress_rule = entry->shadow_ingress_rule;
+	event->spared_until = entry->spared_until;
 	bpf_ringbuf_submit(event, 0);
 }
 

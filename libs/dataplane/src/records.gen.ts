@@ -40,6 +40,13 @@ export const Timeouts = {
 export type TimeoutsName = keyof typeof Timeouts;
 export type Timeouts = (typeof Timeouts)[TimeoutsName];
 
+export const Grace = {
+  none: 0,
+  endless: 2147483647,
+} as const;
+export type GraceName = keyof typeof Grace;
+export type Grace = (typeof Grace)[GraceName];
+
 export const AddressKind = {
   local: 1,
   remote: 2,
@@ -423,17 +430,19 @@ export interface RuleRecord {
   direction: Direction;
   action: Action;
   precedence: number;
+  grace: number;
 }
 
 export const ruleRecord: Codec<RuleRecord> = {
   name: 'rule_record',
-  size: 24,
+  size: 28,
   encode(view, at, r) {
     putBytes(view, at + 0, r.policyId, 16, 'policyId');
     view.setUint16(at + 16, checkUint(r.ruleIndex, 16, 'ruleIndex'), true);
     view.setUint8(at + 18, checkUint(r.direction, 8, 'direction'));
     view.setUint8(at + 19, checkUint(r.action, 8, 'action'));
     view.setUint32(at + 20, checkUint(r.precedence, 32, 'precedence'), true);
+    view.setUint32(at + 24, checkUint(r.grace, 32, 'grace'), true);
   },
   decode(view, at) {
     return {
@@ -442,6 +451,7 @@ export const ruleRecord: Codec<RuleRecord> = {
       direction: view.getUint8(at + 18) as Direction,
       action: view.getUint8(at + 19) as Action,
       precedence: view.getUint32(at + 20, true),
+      grace: view.getUint32(at + 24, true),
     };
   },
 };
@@ -520,11 +530,12 @@ export interface ConntrackEntry {
   shadowVerdict: Verdict;
   shadowEgressRule: number;
   shadowIngressRule: number;
+  sparedUntil: bigint;
 }
 
 export const conntrackEntry: Codec<ConntrackEntry> = {
   name: 'conntrack_entry',
-  size: 112,
+  size: 120,
   encode(view, at, r) {
     view.setBigUint64(at + 0, checkUint64(r.firstSeen, 'firstSeen'), true);
     view.setBigUint64(at + 8, checkUint64(r.lastSeen, 'lastSeen'), true);
@@ -555,6 +566,7 @@ export const conntrackEntry: Codec<ConntrackEntry> = {
     view.setUint8(at + 103, 0);
     view.setUint32(at + 104, checkUint(r.shadowEgressRule, 32, 'shadowEgressRule'), true);
     view.setUint32(at + 108, checkUint(r.shadowIngressRule, 32, 'shadowIngressRule'), true);
+    view.setBigUint64(at + 112, checkUint64(r.sparedUntil, 'sparedUntil'), true);
   },
   decode(view, at) {
     return {
@@ -579,6 +591,7 @@ export const conntrackEntry: Codec<ConntrackEntry> = {
       shadowVerdict: view.getUint8(at + 97) as Verdict,
       shadowEgressRule: view.getUint32(at + 104, true),
       shadowIngressRule: view.getUint32(at + 108, true),
+      sparedUntil: view.getBigUint64(at + 112, true),
     };
   },
 };
@@ -715,11 +728,12 @@ export interface FlowEvent {
   shadowVerdict: Verdict;
   shadowEgressRule: number;
   shadowIngressRule: number;
+  sparedUntil: bigint;
 }
 
 export const flowEvent: Codec<FlowEvent> = {
   name: 'flow_event',
-  size: 144,
+  size: 152,
   encode(view, at, r) {
     view.setBigUint64(at + 0, checkUint64(r.time, 'time'), true);
     view.setBigUint64(at + 8, checkUint64(r.firstSeen, 'firstSeen'), true);
@@ -751,6 +765,7 @@ export const flowEvent: Codec<FlowEvent> = {
     view.setUint8(at + 135, 0);
     view.setUint32(at + 136, checkUint(r.shadowEgressRule, 32, 'shadowEgressRule'), true);
     view.setUint32(at + 140, checkUint(r.shadowIngressRule, 32, 'shadowIngressRule'), true);
+    view.setBigUint64(at + 144, checkUint64(r.sparedUntil, 'sparedUntil'), true);
   },
   decode(view, at) {
     return {
@@ -781,6 +796,7 @@ export const flowEvent: Codec<FlowEvent> = {
       shadowVerdict: view.getUint8(at + 134) as Verdict,
       shadowEgressRule: view.getUint32(at + 136, true),
       shadowIngressRule: view.getUint32(at + 140, true),
+      sparedUntil: view.getBigUint64(at + 144, true),
     };
   },
 };

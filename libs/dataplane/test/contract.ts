@@ -139,7 +139,7 @@ export function kernelContract(name: string, start: () => Subject): void {
     });
 
     it('refuses a table too many with table-full and writes nothing', () => {
-      const rule = { policyId: new Uint8Array(16), ruleIndex: 1, direction: Direction.egress, action: Action.allow, precedence: 0 };
+      const rule = { policyId: new Uint8Array(16), ruleIndex: 1, direction: Direction.egress, action: Action.allow, precedence: 0, grace: 0 };
       kernel.rules.put([[1, rule], [2, rule]]);
       expect(kernel.rules.capacity).toBe(4);
       expect(() => kernel.rules.put([[2, rule], [3, rule], [4, rule], [5, rule]])).toThrow(code('table-full'));

@@ -49,7 +49,7 @@ const TABLES: [string, () => Target<unknown, unknown>, Row][] = [
   [
     'rules',
     () => bench.kernel.rules as never,
-    (i, v) => [i, { policyId: NONE, ruleIndex: v, direction: Direction.egress, action: Action.deny, precedence: 1 }],
+    (i, v) => [i, { policyId: NONE, ruleIndex: v, direction: Direction.egress, action: Action.deny, precedence: 1, grace: 0 }],
   ],
   ['identities', () => bench.kernel.identities as never, (i, v) => [i, { digest: new Uint8Array(32).fill(v) }]],
   ['policies', () => bench.kernel.policies as never, (i, v) => [i, { digest: new Uint8Array(32).fill(v) }]],

@@ -29,6 +29,7 @@ const ENUMS = [
   'limits',
   'program_limits',
   'timeouts',
+  'grace',
   'address_kind',
   'endpoint_flag',
   'record_flag',

@@ -25,8 +25,9 @@ const rows: Tables = {
     { policy: 1, peer: 4, direction: 'ingress', prefixlen: 96, protocol: 6, port: 443, action: 'Pass', tier: 3, precedence: 3, place: 0, rule: 3 },
   ]),
   rules: table('rules', [
-    { number: 1, policyId: '', index: 0xffff, direction: 'egress', action: 'Allow', priority: 0xffff_ffff },
-    { number: 2, policyId: id, index: 4, direction: 'ingress', action: 'Deny', priority: 1000 },
+    { number: 1, policyId: '', index: 0xffff, direction: 'egress', action: 'Allow', priority: 0xffff_ffff, grace: 0 },
+    { number: 2, policyId: id, index: 4, direction: 'ingress', action: 'Deny', priority: 1000, grace: 2000 },
+    { number: 3, policyId: id, index: 0xffff, direction: 'ingress', action: 'Deny', priority: 0xffff_ffff, grace: 'endless' },
   ]),
   identities: table('identities', [{ number: 4, digest }]),
   policies: table('policies', [{ number: 1, digest }]),
@@ -120,8 +121,9 @@ describe('what the witness saw', () => {
         { prefixlen: 96, policy: 1, peer: 4, direction: 'ingress', protocol: 6, port: 443, action: 'pass', tier: 3, precedence: 3, place: 0, rule: 3 },
       ],
       rules: [
-        { rule: 1, policyId: '0'.repeat(32), ruleIndex: 0xffff, direction: 'egress', action: 'allow', precedence: 0xffff_ffff },
-        { rule: 2, policyId: id.replaceAll('-', ''), ruleIndex: 4, direction: 'ingress', action: 'deny', precedence: 1000 },
+        { rule: 1, policyId: '0'.repeat(32), ruleIndex: 0xffff, direction: 'egress', action: 'allow', precedence: 0xffff_ffff, grace: 0 },
+        { rule: 2, policyId: id.replaceAll('-', ''), ruleIndex: 4, direction: 'ingress', action: 'deny', precedence: 1000, grace: 2000 },
+        { rule: 3, policyId: id.replaceAll('-', ''), ruleIndex: 0xffff, direction: 'ingress', action: 'deny', precedence: 0xffff_ffff, grace: 0x7fff_ffff },
       ],
       identities: [{ number: 4, digest }], policies: [{ number: 1, digest }], programs: [{ program: 9, slots: [3, 5] }, { program: 10, slots: [] }], slots: [{ slot: 3, layer: [0, 1], digest }], links: [...dump({}).links, veth], attachments: [...dump({}).attachments, programs],
     }));

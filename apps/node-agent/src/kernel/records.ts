@@ -1,5 +1,5 @@
 import { type AddressKey, type AddressRecord, type DigestRecord, type EndpointRecord, type Kernel, type PolicyEntry, type PolicyKey, programOf, type ProgramRecord, type RuleRecord, type SlotRecord } from '@osier/dataplane/kernel';
-import { Action, AddressKind, Direction, EndpointFlag, policyKey } from '@osier/dataplane/records';
+import { Action, AddressKind, Direction, EndpointFlag, Grace, policyKey } from '@osier/dataplane/records';
 import { fromMapped16, mapped16 } from '@osier/domain/net/ipv4';
 import { type AddressRow, type EndpointRow, type MeaningRow, type PolicyRow, type ProgramRow, type RuleRow, type Rows, type SlotRow, table, type TableName, type Tables } from '@osier/domain/reconcile/tables';
 
@@ -20,7 +20,7 @@ export const toRecord: { [T in TableName]: (row: Rows[T]) => Records[T] } = {
     { precedence: r.precedence, rule: r.rule, action: actions[r.action], tier: r.tier, place: r.place },
   ],
   rules: (r) => [r.number, {
-    policyId: idBytes(r.policyId), ruleIndex: r.index, direction: Direction[r.direction], action: actions[r.action], precedence: r.priority,
+    policyId: idBytes(r.policyId), ruleIndex: r.index, direction: Direction[r.direction], action: actions[r.action], precedence: r.priority, grace: r.grace === 'endless' ? Grace.endless : r.grace,
   }],
   programs: (r) => [r.program, programOf(numbersIn(r.slots))],
   slots: (r) => [r.slot, { layer: [...r.layer], digest: hexBytes(r.digest) }],
@@ -53,7 +53,7 @@ export function readTables(kernel: Kernel): Tables {
     })),
     rules: table('rules', kernel.rules.list().map(([number, r]): RuleRow => ({
       number, policyId: idText(r.policyId), index: r.ruleIndex, direction: r.direction === Direction.egress ? 'egress' : 'ingress',
-      action: actionName(r.action), priority: r.precedence,
+      action: actionName(r.action), priority: r.precedence, grace: r.grace === Grace.endless ? 'endless' : r.grace,
     }))),
     programs: table('programs', kernel.programs.list().map(([program, r]): ProgramRow => ({ program, slots: r.slots.slice(0, r.slots.findLastIndex((slot) => slot !== 0) + 1).join(' ') }))),
     slots: table('slots', kernel.slots.list().map(([slot, r]): SlotRow => ({ slot, layer: r.layer, digest: hexText(r.digest) }))),

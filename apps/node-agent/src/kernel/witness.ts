@@ -94,6 +94,8 @@ function follow<T extends TableName>(name: T): Following<T> {
   };
 }
 
+/** As `GRACE_ENDLESS` of libs/dataplane/bpf/records.h. */
+const endless = 0x7fff_ffff;
 const said = { allow: 'Allow', deny: 'Deny', pass: 'Pass', unknown: 'Deny' } as const;
 const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
   addresses: (a) => ({
@@ -106,7 +108,7 @@ const rowOf: { readonly [T in TableName]: (seen: Seen<T>) => Rows[T] } = {
   }),
   rules: (r) => ({
     number: r.rule, policyId: uuid(r.policyId), index: r.ruleIndex, direction: r.direction === 'ingress' ? 'ingress' : 'egress',
-    action: said[r.action], priority: r.precedence,
+    action: said[r.action], priority: r.precedence, grace: r.grace === endless ? 'endless' : r.grace,
   }),
   programs: ({ program, slots }) => ({ program, slots: slots.join(' ') }),
   slots: ({ slot, layer, digest }) => ({ slot, layer, digest }),

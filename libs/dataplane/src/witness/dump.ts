@@ -44,6 +44,7 @@ export interface RuleSeen {
   direction: 'egress' | 'ingress' | 'unknown';
   action: 'allow' | 'deny' | 'pass' | 'unknown';
   precedence: number;
+  grace: number;
 }
 
 export interface DigestSeen {

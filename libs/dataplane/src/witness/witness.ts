@@ -181,6 +181,7 @@ function rule({ key, value }: Pair): RuleSeen {
     direction: direction(value),
     action: action(value),
     precedence: number(value, 'precedence'),
+    grace: number(value, 'grace'),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Direction, Peer, Policy as ModelPolicy, Rule } from '../rules/model.ts';
 import { tagOf } from '../rules/selector.ts';
+import { graceOf } from './grace.ts';
 import { isAnyone, type Matcher, matcherOf, type NamedPort } from './matcher.ts';
 import type { Member, Policy, RuleInfo } from './model.ts';
 import { protocolsOf, type Region, regionsOf } from './region.ts';
@@ -55,7 +56,7 @@ export function instantiate(policy: Policy, subject: Member, environment: string
   const read = (direction: Direction): SubjectRule[] => policy[direction].flatMap((rule, index): SubjectRule[] => {
     const { action } = rule;
     const info: RuleInfo = {
-      policyId: policy.id, policyPath: policy.name, index, direction, action, name: rule.name, priority: policy.priority, tier: policy.tier,
+      policyId: policy.id, policyPath: policy.name, index, direction, action, name: rule.name, priority: policy.priority, tier: policy.tier, ...graceOf(policy, action),
     };
     if (rule.ports === undefined) return [{ info, peers: peersOf(rule.peers), regions: undefined }];
     const regions = rule.ports.flatMap((port) => ('name' in port ? [] : regionsOf(port)));

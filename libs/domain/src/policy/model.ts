@@ -22,7 +22,11 @@ export interface RuleRef {
   readonly index: number;
   readonly direction: Direction;
   readonly action: RuleAction;
+  /** Of a denial; absent: none. */
+  readonly grace?: Grace;
 }
+/** Milliseconds for which a connection goes on that was allowed before it is denied. */
+export type Grace = number | 'endless';
 export interface RuleInfo extends RuleRef {
   readonly policyPath: string;
   readonly name: string;
@@ -30,7 +34,8 @@ export interface RuleInfo extends RuleRef {
   readonly tier: Tier | 'Default';
 }
 export const defaultIndex = 0xffff;
-export const ruleKey = (r: RuleRef): string => `${r.policyId}/${r.direction}/${r.index}/${r.action}`;
+/** What a rule's number in the kernel stands for. */
+export const ruleKey = (r: RuleRef): string => `${r.policyId}/${r.direction}/${r.index}/${r.action}${r.grace === undefined || r.grace === 0 ? '' : `/${r.grace}`}`;
 
 /** IANA protocol numbers. */
 export const protocolNumbers = { ICMP: 1, TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Record<Protocol, number>;

@@ -1,4 +1,5 @@
 import { type Direction, denyFirst, tiers } from '../rules/model.ts';
+import { graceOf } from './grace.ts';
 import type { SubjectRule } from './instance.ts';
 import { defaultIndex, type Policy, type RuleAction, type RuleInfo } from './model.ts';
 
@@ -24,7 +25,7 @@ const lastPriority = 0xffff_ffff;
 export function defaultRule(direction: Direction, policy: Policy | undefined): SubjectRule & { readonly turn: string } {
   const info: RuleInfo = policy === undefined
     ? { policyId: '', policyPath: 'default', action: 'Allow', name: 'default-allow', tier: 'Default', direction, index: defaultIndex, priority: lastPriority }
-    : { policyId: policy.id, policyPath: policy.name, action: 'Deny', name: 'default-deny', tier: policy.tier, direction, index: defaultIndex, priority: lastPriority };
+    : { policyId: policy.id, policyPath: policy.name, action: 'Deny', name: 'default-deny', tier: policy.tier, direction, index: defaultIndex, priority: lastPriority, ...graceOf(policy, 'Deny') };
   const turn = policy === undefined ? textOf(defaultTier, lastPriority, 0, { name: '', kind: '', id: '' }) : textOf(tierOf(policy), lastPriority, 0, policy);
   return { info, peers: undefined, regions: undefined, turn };
 }

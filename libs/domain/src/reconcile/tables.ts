@@ -1,5 +1,5 @@
 import { type Allocation, allocate } from '../policy/numbers.ts';
-import { type Direction, type RuleAction, type RuleInfo, ruleKey } from '../policy/model.ts';
+import { type Direction, type Grace, type RuleAction, type RuleInfo, ruleKey } from '../policy/model.ts';
 import { tierOfTurn } from '../policy/order.ts';
 import type { Entry, Layer } from '../policy/compile.ts';
 import { depthOf, type Region } from '../policy/region.ts';
@@ -35,7 +35,7 @@ export interface PolicyRow {
 /** Numbers of slots, in their order. */
 export interface ProgramRow { readonly program: number; readonly slots: string }
 export interface SlotRow { readonly slot: number; readonly layer: Column; readonly digest: string }
-export interface RuleRow { readonly number: number; readonly policyId: string; readonly index: number; readonly direction: Direction; readonly action: RuleAction; readonly priority: number }
+export interface RuleRow { readonly number: number; readonly policyId: string; readonly index: number; readonly direction: Direction; readonly action: RuleAction; readonly priority: number; readonly grace: Grace }
 export interface MeaningRow { readonly number: number; readonly digest: string }
 
 export interface Rows {
@@ -154,7 +154,7 @@ export function regionOfKey({ prefixlen, protocol, port }: Pick<PolicyRow, 'pref
   const key = keyOfRegion(region);
   return key.prefixlen === prefixlen && key.protocol === protocol && key.port === port ? region : undefined;
 }
-export const ruleRow = (n: number, r: RuleInfo): RuleRow => ({ number: n, policyId: r.policyId, index: r.index, direction: r.direction, action: r.action, priority: r.priority });
+export const ruleRow = (n: number, r: RuleInfo): RuleRow => ({ number: n, policyId: r.policyId, index: r.index, direction: r.direction, action: r.action, priority: r.priority, grace: r.grace ?? 0 });
 
 const meanings = (rows: ReadonlyMap<string, MeaningRow>): Map<number, string> => new Map([...rows.values()].map((r) => [r.number, r.digest]));
 const meaningRows = (a: Allocation): MeaningRow[] => [...a.numbers].map(([digest, n]) => ({ number: n, digest }));
