@@ -53,6 +53,8 @@ export const flowSchema = z.object({
   decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),
   shadow: z.object({ verdict: z.enum(['allowed', 'denied']), egress: decision.optional(), ingress: decision.optional() }).optional()
     .meta({ description: 'What would have been decided under rules that are not in force, where an endpoint on this node has such: it changed nothing. A direction is told that had such rules and was asked; where the shadow denies, the last one told did' }),
+  spared: z.object({ until: timeSchema.optional().meta({ description: 'Absent: until it ends by itself' }) }).optional()
+    .meta({ description: 'The rules told here deny the connection since a change, and their policy lets it go on (liveConnections). Told by a record of its own when that begins: denied, with the verdict allowed; and with its end' }),
   revision: z.int().meta({ description: 'In force when it was decided' }),
   packets: z.object({ forward: z.int(), reply: z.int() }),
   bytes: z.object({ forward: z.int(), reply: z.int() }),

@@ -21,6 +21,9 @@ function shadowText({ shadow, verdict }: Flow): string {
   return ` (a shadow ${shadow.verdict === 'denied' ? 'denies' : 'allows'}${rules === '' ? '' : `: ${rules}`})`;
 }
 
+/** A connection that goes on although its rules deny it since a change. */
+const sparedText = ({ spared }: Flow): string => (spared === undefined ? '' : spared.until === undefined ? ' (kept)' : ` (drains until ${spared.until.slice(11, 19)})`);
+
 /** One line for a person: when, where, who to whom, the verdict and the rule that gave it. */
 export function flowText(line: Line): string {
   if ('lost' in line) return `${line.node} could not report ${line.lost} flow records`;
@@ -28,9 +31,9 @@ export function flowText(line: Line): string {
   // A record without a packet of its own tells of further denials only.
   const times = line.repeats + (line.packets.forward > 0 ? 1 : 0);
   const repeats = line.repeats > 0 ? ` ×${times}` : '';
-  const verdict = line.verdict === 'denied' ? `denied  ${line.reason}` : `allowed ${line.event}${line.endedBy === undefined ? '' : ` ${line.endedBy}`}`;
+  const verdict = line.verdict === 'denied' ? `denied  ${line.reason}` : line.event === 'denied' ? `spared  ${line.reason}` : `allowed ${line.event}${line.endedBy === undefined ? '' : ` ${line.endedBy}`}`;
   const place = [line.domain, line.project, line.environment].join('/');
-  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source, anyPort(line))} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}${shadowText(line)}  ${why} @${line.revision}`.trimEnd();
+  return `${line.at.slice(11, 19)}  ${line.node}  ${place}  ${side(line.source, anyPort(line))} → ${side(line.destination)} ${line.protocol}  ${verdict}${repeats}${sparedText(line)}${shadowText(line)}  ${why} @${line.revision}`.trimEnd();
 }
 
 /** Whether shadow policies would decide it otherwise. What was lost is told all the same. */

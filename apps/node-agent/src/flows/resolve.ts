@@ -26,7 +26,7 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
   const flow: Flow = {
     event: event.kind === FlowKind.start ? 'start' : event.kind === FlowKind.end ? 'end' : 'denied',
     ...(ended === undefined || ended === 'not' ? {} : { endedBy: ended }),
-    at: new Date(bootTime + Number(event.time / 1_000_000n)).toISOString(),
+    at: timeOf(event.time, bootTime),
     environment: environment.split('/').at(-1) ?? '',
     network: directory.networkName(event.rd, event.network),
     source: side(event.rd, event.source, event.sourcePort, directory),
@@ -36,12 +36,21 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
     reason: dropReasons[event.reason] ?? 'internal',
     decisions,
     ...shadowOf(event, directory),
+    ...sparedOf(event, bootTime),
     revision: Number(event.revision),
     packets: { forward: Number(event.packets[0]), reply: Number(event.packets[1]) },
     bytes: { forward: Number(event.bytes[0]), reply: Number(event.bytes[1]) },
     repeats: event.repeats,
   };
   return { environment, flow };
+}
+
+const timeOf = (bootNanoseconds: bigint, bootTime: number): string => new Date(bootTime + Number(bootNanoseconds / 1_000_000n)).toISOString();
+
+/** All ones: never. */
+const never = 2n ** 64n - 1n;
+function sparedOf({ sparedUntil }: FlowEvent, bootTime: number): Pick<Flow, 'spared'> {
+  return sparedUntil === 0n ? {} : { spared: sparedUntil === never ? {} : { until: timeOf(sparedUntil, bootTime) } };
 }
 
 function shadowOf(event: FlowEvent, directory: Directory): Pick<Flow, 'shadow'> {
