@@ -18,7 +18,8 @@ struct collection {
 static __always_inline __u64 idle_limit(const struct conntrack_key *key, const struct conntrack_entry *entry,
 					const struct config_record *c)
 {
-	if (entry->state >= STATE_CLOSED)
+	/* one that was revoked is remembered as long as if it had gone on: its other side, late, must not begin it anew from the middle */
+	if (entry->state == STATE_CLOSED)
 		return key->protocol == IPPROTO_SCTP ? timeout(c->sctp_closing, TIMEOUT_SCTP_CLOSING)
 						     : timeout(c->tcp_closing, TIMEOUT_TCP_CLOSING);
 	switch (key->protocol) {
@@ -58,7 +59,7 @@ static long collect_entry(struct bpf_map *map, const struct conntrack_key *found
 		c->request.expired++;
 		return 0;
 	}
-	if (entry->state == STATE_REVOKED)
+	if (entry->state >= STATE_CLOSED)
 		return 0;
 	if (entry->epoch != c->world.epoch) {
 		if (recheck(&key, entry, &c->world, &j, &q))

@@ -80,7 +80,7 @@ enum SMALL_ENUM conntrack_state {
 	STATE_ESTABLISHED = 2, /* both directions seen */
 	STATE_CLOSING = 3,     /* one FIN seen: half-closed, and idle no shorter than before */
 	STATE_CLOSED = 4,      /* both FINs, or a RST; SCTP: SHUTDOWN COMPLETE or ABORT */
-	STATE_REVOKED = 5,     /* a newer world denies it: drops until it falls silent */
+	STATE_REVOKED = 5,     /* a newer world denies it: drops for as long as it would have been remembered */
 };
 
 enum SMALL_ENUM drop_reason {

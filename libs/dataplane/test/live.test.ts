@@ -196,6 +196,47 @@ describe('a change after that', () => {
   });
 });
 
+describe('what was cut', () => {
+  /** As most policies have it: the server may call the client. */
+  const mayCallBack = () => {
+    bench.rule(b, 0, Direction.egress, Action.allow, { rule: 3 });
+    bench.rule(a, 0, Direction.ingress, Action.allow, { rule: 4 });
+  };
+
+  it.each([['at once', Grace.none], ['when its time was over', SOON]])('%s is not begun again from the middle by the other side, however late it speaks', (_what, grace) => {
+    mayCallBack();
+    connect();
+    deny(grace);
+    forth(p.ACK);
+    pass(grace + 10);
+    bench.kernel.collect();
+    bench.kernel.configure({ tcpClosing: 10, tcpSyn: 10 });
+    pass(20);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 0, revoked: 0 });
+    expect([back(p.ACK), forth(p.ACK)]).toEqual(['policy_denied', 'policy_denied']);
+    expect([back(p.SYN), forth(p.SYN | p.ACK)]).toEqual(['passed', 'passed']);
+  });
+
+  it('is forgotten when it would have been, had it gone on', () => {
+    connect();
+    deny(Grace.none);
+    bench.kernel.collect();
+    bench.kernel.configure({ tcpEstablished: 10 });
+    pass(20);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 1, revoked: 0 });
+  });
+
+  it('and had ended before is forgotten soon', () => {
+    connect();
+    back(p.RST);
+    deny(Grace.none);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 0, revoked: 0 });
+    bench.kernel.configure({ tcpClosing: 10 });
+    pass(20);
+    expect(bench.kernel.collect()).toEqual({ walked: 1, expired: 1, revoked: 0 });
+  });
+});
+
 describe('a new connection', () => {
   it.each([['kept', Grace.endless], ['drained', LONG]])('is denied at once where live ones are %s', (_what, grace) => {
     connect();
