@@ -1,3 +1,4 @@
+import { limits } from '@osier/contracts/limits';
 import type { Kernel } from '@osier/dataplane/kernel';
 import type { Pending } from '@osier/domain/reconcile/program';
 import type { Log } from '@osier/telemetry/log';
@@ -8,7 +9,7 @@ import { fill } from './kernel/writer.ts';
  * What goes on by the clock, whether or not anything changes: idle flows end, the kernel is compared with what it should be and
  * repaired, counters are told. Milliseconds.
  */
-const defaults = { inspect: 3_000, collect: 2_000, report: 10_000 };
+const defaults = { inspect: 3_000, /** What is silent is found by the next run: twice would be in time. */ collect: 0.4 * limits.endToldMs, report: 10_000 };
 /** Part of a table's room from which its filling is told. */
 const fullFrom = 0.8;
 

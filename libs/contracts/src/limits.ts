@@ -24,6 +24,8 @@ export const limits = {
   cidrsPerGroup: 1000,
   /** Seconds for which a connection that a policy denies since a change may go on. More: refused, `out-of-range`. */
   drainSeconds: 3600,
+  /** Milliseconds after the receipt of a change within which every connection that it cuts has its flow record `end`, however silent it is; of one that drains, after its time. No packet of it passes meanwhile. */
+  endToldMs: 5_000,
   /** Domains, projects or environments that one policy names. More: refused, `too-many`. */
   scopesPerPolicy: 256,
   /** Ports that an endpoint may declare. More: refused, `too-many`. */
