@@ -257,6 +257,17 @@ describe('osier delete, wait, nodes, flows', () => {
     expect(icmp).toContain('web → 10.0.0.3:5432 ICMP');
     expect(sctp).toContain('web:* → 10.0.0.3:5432 SCTP');
   });
+  it('shows connections that go on although their rules deny them since', async () => {
+    const flow = {
+      domain: 'acme', project: 'shop', node: 'node-1', event: 'denied', at: '2026-01-01T10:11:12.000Z', environment: 'staging', network: 'main', protocol: 'TCP', verdict: 'allowed', reason: 'policy_denied',
+      source: { address: '10.0.0.2', port: 40000 }, destination: { address: '10.0.0.3', port: 5432 }, revision: 9, repeats: 0, packets: { forward: 1, reply: 0 }, bytes: { forward: 1, reply: 0 }, decisions: [],
+    };
+    const until = { until: '2026-01-01T10:12:12.000Z' };
+    const end = { ...flow, event: 'end', endedBy: 'policy', reason: 'none' };
+    answer = () => ({ status: 200, ndjson: true, body: [{ ...flow, spared: {} }, { ...flow, spared: until }, { ...end, spared: until }, { ...end, endedBy: 'fin', spared: {} }] });
+    const said = (await osier(['flows'])).out.split('\n').map((line) => /TCP  (.*?) +@9/.exec(line)?.[1] ?? line);
+    expect(said).toEqual(['spared  policy_denied (kept)', 'spared  policy_denied (drains until 10:12:12)', 'allowed end policy (drains until 10:12:12)', 'allowed end fin (kept)', '']);
+  });
   it('shows flows with the rule that decided', async () => {
     const flow = {
       domain: 'acme', project: 'shop', node: 'node-1', event: 'denied', at: '2026-01-01T10:11:12.000Z', environment: 'staging', network: 'main', protocol: 'TCP', verdict: 'denied', reason: 'policy_denied',

@@ -232,6 +232,23 @@ describe('flow records', () => {
     ]);
   });
 
+  it('tell of a connection that its rules deny and that goes on, by which rule and until when', async () => {
+    await world.startAgent();
+    await world.settle(...base, web, db, onlyApi);
+    const [ingressRule] = world.kernel.rules.list().find(([, row]) => row.direction === 2 && row.action === 2) ?? [0];
+    const soon = { rd: 101, verdict: 1, ingressRule, time: 5_000_000_000n } as const;
+    for (const change of [{ kind: 3, reason: 1, sparedUntil: 7_000_000_000n }, { kind: 2, endedBy: 1, sparedUntil: 2n ** 64n - 1n }, { kind: 2, endedBy: 1 }] as const) world.kernel.emit({ ...soon, ...change });
+    const told = await eventually(async () => {
+      const found = (await world.flows()).flatMap((batch) => batch.flows);
+      return found.length > 2 ? found : undefined;
+    });
+    const [drains, kept, plain] = told;
+    expect(drains).toMatchObject({ event: 'denied', verdict: 'allowed', reason: 'policy_denied', decisions: [{ direction: 'ingress', policy: 'acme/shop/staging/p301', rule: 'default-deny' }] });
+    expect(Date.parse(drains?.spared?.until ?? '') - Date.parse(drains?.at ?? '')).toBe(2_000);
+    expect([kept?.event, kept?.endedBy, kept?.spared]).toEqual(['end', 'fin', {}]);
+    expect(plain).not.toHaveProperty('spared');
+  });
+
   it('name SCTP, and what the agent does not know "other"', async () => {
     await world.startAgent();
     await world.settle(...base, web, db);

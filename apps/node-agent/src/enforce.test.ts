@@ -3,6 +3,7 @@ import type { AnyDocument } from '@osier/contracts/document';
 import { type FakeKernel, fakeKernel } from '@osier/dataplane/fake';
 import { readBackFake, watchFake } from '@osier/dataplane/fake/witness';
 import { KernelError } from '@osier/dataplane/kernel';
+import { Action, Grace } from '@osier/dataplane/records';
 import { createView, type View } from '@osier/domain/reconcile/view';
 import { deleted, make, node as here, production, staging } from '../test/world.ts';
 import { createEnforcer, type Enforced, type Enforcer } from './enforce.ts';
@@ -61,7 +62,7 @@ function roadOf(seed: number, steps: number): AnyDocument[] {
         const peers = next(3) === 0 ? {} : { from: [{ endpoints: { matchTags: tags() } }] };
         const n = next(4);
         return make.policy(301 + n, n % 2 === 0 ? staging : production, {
-          appliesTo: next(2) ? { matchTags: tags() } : {}, priority: 1 + next(3),
+          appliesTo: next(2) ? { matchTags: tags() } : {}, ...[{ priority: 1 }, { priority: 2, liveConnections: 'keep' as const }, { priority: 3, liveConnections: 'drain' as const }][next(3)],
           ingress: [{ action: next(2) ? 'Allow' : 'Deny', ...peers, ...(next(2) ? { ports: [{ protocol: 'TCP', port: 80 + next(2) }] } : {}) }],
         });
       }
@@ -117,6 +118,7 @@ describe('a kernel that is brought up to date change by change', () => {
       (kernel) => kernel.addresses.put(kernel.addresses.list().filter(([{ address }]) => address.at(-1) === 11).map(([key, record]) => [key, { ...record, network: 7 }])),
       (kernel) => kernel.policy.put(kernel.policy.list().map(([key, entry]) => [key, { ...entry, precedence: 9 }])),
       (kernel) => kernel.rules.remove(kernel.rules.list().map(([n]) => n)),
+      (kernel) => kernel.rules.put(kernel.rules.list().map(([n, row]) => [n, { ...row, grace: 1 }])),
     ];
     for (const harm of harms) {
       const node = began();
@@ -173,6 +175,23 @@ describe('a kernel that is brought up to date change by change', () => {
       node.tell(deleted(onlyApi));
       expect(node.enforce()).toMatchObject({ differences: [], steps: expect.any(Number) });
       expect(node.looks.all).toBe(all);
+    }
+  });
+
+  it('sees another option for live connections by another rule, which comes in by a flip, and not in a row that packets read', () => {
+    const node = began();
+    node.tell(onlyApi);
+    let { epoch: world } = node.enforce();
+    for (const [live, grace] of [[{ liveConnections: 'keep' }, Grace.endless], [{ liveConnections: 'drain', drainSeconds: 5 }, 5_000], [{ liveConnections: 'drain' }, 60_000], [{}, Grace.none]] as const) {
+      const before = new Map(node.kernel.rules.list());
+      node.tell({ ...onlyApi, spec: { ...onlyApi.spec, ...live } });
+      const { differences, epoch } = node.enforce();
+      expect({ live, differences }).toEqual({ live, differences: [] });
+      const rows = node.kernel.rules.list();
+      expect(rows.filter(([, { action }]) => action === Action.deny).map(([, row]) => row.grace)).toEqual([grace]);
+      expect(rows.filter(([, { action }]) => action === Action.allow).every(([, row]) => row.grace === Grace.none)).toBe(true);
+      for (const [number, row] of rows) if (before.has(number)) expect(row).toEqual(before.get(number));
+      expect(epoch).toBe(++world);
     }
   });
 

@@ -132,7 +132,7 @@ export function randomPolicy(r: Random, kind: PolicyKind, name: string): PolicyD
   const narrow = kind === 'policy' ? (r.chance(25) ? { isolates: r.some(['ingress', 'egress'], 50) } : {})
     : { tier: r.pick(['Admin', 'Baseline']), ...(kind !== 'platform-policy' && r.chance(30) ? { scope: { environments: r.pick([['staging'], ['production'], ['staging', 'production']]) } } : {}) };
   return policyOfKind(kind, name, {
-    appliesTo: selectorOf(r), priority: r.pick([10, 1000, 1000, 2000]), ...narrow, ...(r.chance(15) ? { mode: 'shadow' } : {}),
+    appliesTo: selectorOf(r), ...r.pick([{ priority: 10, liveConnections: 'keep' }, { priority: 1000 }, { priority: 1000 }, { priority: 2000, liveConnections: 'drain' }]), ...narrow, ...(r.chance(15) ? { mode: 'shadow' } : {}),
     ...(r.chance(65) ? { ingress: rules('from') } : {}), ...(r.chance(50) ? { egress: rules('to') } : {}),
   });
 }

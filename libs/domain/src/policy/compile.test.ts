@@ -98,6 +98,17 @@ describe('a compiled program', () => {
     expect(shadows).toBeGreaterThan(seeds / 4);
   });
 
+  it.each([['keep', {}, 'endless'], ['drain', {}, 60_000], ['drain', { drainSeconds: 5 }, 5_000], ['cut', {}, undefined]] as const)('says of denials, and of nothing else, what becomes of live connections: %s %j', (liveConnections, more, grace) => {
+    const alone = endpoint('e', {});
+    const rules = [{ name: 'allow', action: 'Allow' as const }, { name: 'deny', action: 'Deny' as const }, { name: 'pass', action: 'Pass' as const }].map((rule, i) => ({ ...rule, ports: [{ protocol: 'TCP' as const, port: 80 + i }] }));
+    const world = { policies: [policy('p', { liveConnections, ...more, ingress: rules }), policy('q', { egress: [] })], groups: [] };
+    const said = compiledOf(world, [alone]).layersOf(alone).flatMap((layer) => [...layer?.rules.values() ?? []].map((rule) => [rule.policyId, rule.name, rule.grace]));
+    expect(said.sort()).toEqual([
+      ['', 'default-allow', undefined], ['', 'default-allow', undefined],
+      ['id-p', 'allow', undefined], ['id-p', 'default-deny', grace], ['id-p', 'deny', grace], ['id-p', 'pass', undefined], ['id-q', 'default-deny', undefined],
+    ].sort());
+  });
+
   it('always ends in a default, so that the kernel never lacks an entry', () => {
     const alone = endpoint('e', {});
     const { layersOf, identityOf } = compiledOf({ policies: [], groups: [] }, [alone]);

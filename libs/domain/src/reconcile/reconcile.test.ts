@@ -81,7 +81,7 @@ function world(kernel: { tables: Tables; epoch: number }): Record<string, string
     const layersOf = (program: number): number[] => (kernel.tables.programs.get(`${program}`)?.slots.split(' ') ?? []).map((slot) => kernel.tables.slots.get(slot)?.layer[column] ?? -1);
     const entries = [...kernel.tables.policy.values()].filter((e) => layersOf(n).includes(e.policy)).map((e) => {
       const peer = e.peer === 0 ? '*' : kernel.tables.identities.get(`${e.peer}`)?.digest ?? 'DANGLING';
-      return `${peer} ${e.direction} ${e.prefixlen} ${e.protocol} ${e.port} ${e.action} ${e.tier} ${e.place} ${kernel.tables.rules.has(`${e.rule}`) ? '' : 'DANGLING'}`;
+      return `${peer} ${e.direction} ${e.prefixlen} ${e.protocol} ${e.port} ${e.action} ${e.tier} ${e.place} ${kernel.tables.rules.get(`${e.rule}`)?.grace ?? 'DANGLING'}`;
     });
     seen[`program ${row.rd} ${row.address}`] = layersOf(n).includes(-1) ? 'DANGLING' : entries.sort().join('; ');
     const shadow = row.shadow[column];
@@ -98,6 +98,8 @@ const states: Record<string, AnyDocument[]> = {
   'a policy between them': [...base, web, db, api, onlyApi],
   'the policy is another': [...base, web, db, api, { ...onlyApi, version: 2, spec: { ...onlyApi.spec, ingress: [{ action: 'Deny', ports: [{ protocol: 'TCP', port: 80 }] }] } }],
   'its port is another': [...base, web, db, api, policy(201, { appliesTo: { matchTags: { app: 'db' } }, ingress: [{ action: 'Allow', from: [{ endpoints: { matchTags: { app: 'api' } } }], ports: [{ protocol: 'TCP', port: 5433 }] }] })],
+  'it keeps connections': [...base, web, db, api, { ...onlyApi, spec: { ...onlyApi.spec, liveConnections: 'keep' } }],
+  'it drains them': [...base, web, db, api, { ...onlyApi, spec: { ...onlyApi.spec, liveConnections: 'drain', drainSeconds: 5 } }],
   'two policies': [...base, web, db, api, onlyApi, noWeb],
   'equal addresses in two environments': [...base, web, db, api, onlyApi, twin],
   'the policy is gone': [...base, web, db, api, twin],
@@ -225,6 +227,14 @@ describe('plan', () => {
     }
   });
 
+  it('writes to no row of a rule that packets may read, whatever becomes of live connections', () => {
+    for (const from of walked) for (const to of walked) {
+      const start = walkTo([from]);
+      const { tables } = settle(start, programNamed(to));
+      for (const [number, row] of tables.rules) expect(start.tables.rules.get(number) ?? row).toEqual(row);
+    }
+  });
+
   it('changes shadows by one flip, as programs', () => {
     const kernel = walkTo(['a policy between them']);
     const { steps } = settle(kernel, programNamed(`a policy between them, with shadows ${otherRuns} `));
@@ -315,6 +325,7 @@ describe('attest', () => {
       { ...tables, policy: new Map([...tables.policy, [policyKey, { ...entry, action: entry.action === 'Allow' ? 'Deny' : 'Allow' }]]) },
       { ...tables, identities: new Map([...tables.identities, [identityKey, { ...identity, digest: '00' }]]) },
       { ...tables, rules: new Map([...tables.rules, [ruleRowKey, { ...rule, policyId: id(999) }]]) },
+      { ...tables, rules: new Map([...tables.rules, [ruleRowKey, { ...rule, grace: 'endless' }]]) },
       { ...tables, endpoints: new Map([...tables.endpoints].slice(1)) },
       { ...tables, policies: new Map([...tables.policies].map(([key, row], i, all) => [key, { ...row, digest: all.at(i - 1)?.[1].digest ?? '' }])) },
     ];
