@@ -33,6 +33,18 @@ static __always_inline void tell_end(const struct conntrack_key *key, struct con
 		tell_flow(key, entry, w->now, FLOW_END, by);
 }
 
+static __noinline void new_question(struct question *q, const struct packet *p, __u32 rd)
+{
+	if (!q || !p)
+		return;
+	copy_address(q->source, p->source);
+	copy_address(q->destination, p->destination);
+	q->rd = rd;
+	q->policy_port = p->policy_port;
+	q->protocol = p->protocol;
+	q->goes_on = 0;
+}
+
 static __always_inline void original_question(struct question *q, const struct conntrack_key *key,
 					      const struct conntrack_entry *entry)
 {
@@ -88,7 +100,7 @@ static __noinline int recheck(const struct conntrack_key *key, struct conntrack_
 {
 	if (!key || !entry || !w || !j || !q)
 		return DROP_INTERNAL;
-	__u64 until = 0, former = entry->spared_until;
+	__u64 until = 0, former;
 
 	original_question(q, key, entry);
 	if (judge(j, q, w->column)) {
@@ -101,6 +113,7 @@ static __noinline int recheck(const struct conntrack_key *key, struct conntrack_
 		}
 	}
 	remember_judgement(entry, j, w);
+	former = entry->spared_until;
 	if (until != former && __sync_val_compare_and_swap(&entry->spared_until, former, until) == former && until &&
 	    (w->config->record_flags & RECORD_DENIED))
 		tell_flow(key, entry, w->now, FLOW_DENIED, ENDED_NOT);
@@ -221,20 +234,14 @@ static __always_inline int deny_again(const struct conntrack_entry *entry, struc
 }
 
 static __always_inline int follow(const struct conntrack_key *key, struct conntrack_entry *entry, const struct packet *p,
-				  const struct world *w, struct judgement *j, int way)
+				  const struct world *w, struct judgement *j, struct question *q, int way)
 {
 	if (entry->state == STATE_REVOKED) {
 		entry->last_seen = w->now; /* as long as it talks it stays closed */
 		return deny_again(entry, j);
 	}
-	if (entry->epoch != w->epoch) {
-		struct scratch *s = find_scratch();
-
-		if (!s)
-			return DROP_INTERNAL;
-		if (recheck(key, entry, w, j, &s->question))
-			return j->reason;
-	}
+	if (entry->epoch != w->epoch && recheck(key, entry, w, j, q))
+		return j->reason;
 	if (entry->spared_until) {
 		int over = entry->spared_until <= w->now;
 
@@ -253,34 +260,33 @@ static __always_inline int follow(const struct conntrack_key *key, struct conntr
 /* The verdict of every packet between two known endpoints: 0 or a drop reason, which is then in *j as well. */
 static __noinline int track(struct packet *p, const struct world *w, struct judgement *j, __u32 rd)
 {
-	struct conntrack_key key;
 	struct conntrack_entry *entry;
-	struct question q = {};
+	struct scratch *s = find_scratch();
+	struct conntrack_key *key;
+	struct question *q;
 	int way;
 
-	if (!p || !w || !j)
+	if (!p || !w || !j || !s)
 		return DROP_INTERNAL;
-	make_key(&key, p, rd);
-	entry = bpf_map_lookup_elem(&conntrack, &key);
+	key = &s->flow;
+	q = &s->question;
+	make_key(key, p, rd);
+	entry = bpf_map_lookup_elem(&conntrack, key);
 	if (entry) {
 		way = p->from_high == entry->initiator_high ? ORIGINAL : REPLY;
 		if (p->related || !begins_anew(entry, p, way))
-			return follow(&key, entry, p, w, j, way);
+			return follow(key, entry, p, w, j, q, way);
 	}
 	if (p->related || !may_begin(p)) {
 		j->reason = DROP_NO_FLOW;
 		return DROP_NO_FLOW;
 	}
-	copy_address(q.source, p->source);
-	copy_address(q.destination, p->destination);
-	q.rd = rd;
-	q.policy_port = p->policy_port;
-	q.protocol = p->protocol;
-	if (judge(j, &q, w->column))
+	new_question(q, p, rd);
+	if (judge(j, q, w->column))
 		return j->reason;
 	if (entry)
-		tell_end(&key, entry, w, entry->state == STATE_CLOSING ? ENDED_FIN : ENDED_REPLACED);
-	j->reason = begin_flow(&key, p, w, j);
+		tell_end(key, entry, w, entry->state == STATE_CLOSING ? ENDED_FIN : ENDED_REPLACED);
+	j->reason = begin_flow(key, p, w, j);
 	return j->reason;
 }
 

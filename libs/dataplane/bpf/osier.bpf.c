@@ -8,7 +8,8 @@
  *
  * Nothing that enters here ever reaches the host's stack: it is delivered or dropped, and every drop is counted.
  *
- * The deepest calls are to walk_layers (policy.h), with 512 bytes of stack for all: what is not on that way and needs some is __noinline.
+ * The deepest calls are to walk_layers (policy.h), with 512 bytes of stack for all, of which older kernels count each call's in steps of 32:
+ * what is not on that way and needs some is __noinline.
  */
 #include "collect.h"
 

@@ -50,7 +50,9 @@ struct question {
  * `collect`, which the agent runs, may be interrupted by a packet: `asked` tells it, and it asks again.
  */
 struct scratch {
-	struct question question; /* of a recheck of a packet: a new flow has its own on the stack */
+	/* of a packet: `collect` has its own on the stack */
+	struct conntrack_key flow;
+	struct question question;
 	__u32 asked;
 	struct policy_key key;
 	__u32 peer;
@@ -160,27 +162,40 @@ static __always_inline int evaluate(struct scratch *s, __u32 subject, __u32 colu
 	return DROP_POLICY_MISSING;
 }
 
-static __always_inline int ask(const struct question *q, __u32 subject, __u32 peer, enum direction direction, __u32 column,
-			       __u32 *rule)
+/*
+ * Asks a program or a shadow about a target: protocol << 16 | port. A drop reason << 32 | the rule that gave it, 0 where none did.
+ * Global and without a pointer, as walk_layers: what follows an answer is verified once, and not for each way to come to it.
+ */
+__noinline __u64 answer(__u32 subject, __u32 column, __u32 peer, __u32 direction, __u32 target)
 {
 	struct scratch *s = find_scratch();
-	int reason = DROP_INTERNAL;
 
 	if (!s)
-		return DROP_INTERNAL;
+		return (__u64)DROP_INTERNAL << 32;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		__u32 turn = ++*(volatile __u32 *)&s->asked;
+		__u32 rule = 0;
+		__u64 reason;
 
 		s->key.prefixlen = EXACT_PREFIX;
 		s->peer = peer;
 		s->key.direction = direction;
-		s->key.protocol = q->protocol;
-		s->key.port = q->policy_port;
-		reason = evaluate(s, subject, column, rule);
+		s->key.protocol = target >> 16;
+		s->key.port = target;
+		reason = evaluate(s, subject, column, &rule);
 		if (*(volatile __u32 *)&s->asked == turn)
-			return reason;
+			return reason << 32 | rule;
 	}
-	return DROP_INTERNAL;
+	return (__u64)DROP_INTERNAL << 32;
+}
+
+static __always_inline int ask(const struct question *q, __u32 subject, __u32 peer, enum direction direction, __u32 column,
+			       __u32 *rule)
+{
+	__u64 found = answer(subject, column, peer, direction, (__u32)q->protocol << 16 | q->policy_port);
+
+	*rule = found;
+	return found >> 32;
 }
 
 static __always_inline int judge_side(struct judgement *j, const struct question *q, __u32 subject, __u32 peer,

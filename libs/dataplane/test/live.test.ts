@@ -308,6 +308,7 @@ describe('a border is never softened', () => {
   it.each<[string, () => void, string]>([
     ['an address that is gone', () => bench.kernel.addresses.remove([{ rd: 7, address: address(a.ip) }]), 'unknown_destination'],
     ['an endpoint that is gone', () => bench.kernel.endpoints.remove([a.ifindex]), 'stale_endpoint'],
+    ['the other endpoint that is gone', () => bench.kernel.endpoints.remove([b.ifindex]), 'stale_endpoint'],
     ['a side without a layer', () => bench.kernel.programs.put([[12, { slots: [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }]]), 'policy_missing'],
     ['a side that has no rules', () => bench.kernel.policy.remove([{ prefixlen: 72, policy: 12, peer: 0, direction: Direction.ingress, protocol: 0, port: 0 }]), 'policy_missing'],
     ['a peer in another network', () => void bench.local(7, 2, a.ip, 11), 'no_connection'],
@@ -326,6 +327,15 @@ describe('a border is never softened', () => {
     const other = { ...b, ifindex: 990 };
     bench.kernel.endpoints.put([[other.ifindex, bench.endpointRecord(other)]]);
     const [key, record] = bench.kernel.addresses.list().find(([, found]) => found.ifindex === b.ifindex) ?? [];
+    if (key && record) bench.kernel.addresses.put([[key, { ...record, ifindex: other.ifindex }]]);
+    flip();
+    expect(forth(p.ACK)).toBe('policy_denied');
+  });
+
+  it('another device of who began it', () => {
+    const other = { ...a, ifindex: 990 };
+    bench.kernel.endpoints.put([[other.ifindex, bench.endpointRecord(other)]]);
+    const [key, record] = bench.kernel.addresses.list().find(([, found]) => found.ifindex === a.ifindex) ?? [];
     if (key && record) bench.kernel.addresses.put([[key, { ...record, ifindex: other.ifindex }]]);
     flip();
     expect(forth(p.ACK)).toBe('policy_denied');
