@@ -90,16 +90,17 @@ static __always_inline struct flow_event *begin_event(void)
 	return event;
 }
 
-static __noinline void tell_flow(const struct conntrack_key *key, const struct conntrack_entry *entry, __u64 now,
-				 enum flow_kind kind, enum ended_by ended_by)
+/* Always 0: where a function returns nothing, the compiler may leave a pointer to the stack in its place, which the verifier refuses. */
+static __noinline int tell_flow(const struct conntrack_key *key, const struct conntrack_entry *entry, __u64 now,
+				enum flow_kind kind, enum ended_by ended_by)
 {
 	struct flow_event *event;
 
 	if (!key || !entry)
-		return;
+		return 0;
 	event = begin_event();
 	if (!event)
-		return;
+		return 0;
 	event->time = now;
 	event->first_seen = entry->first_seen;
 	event->revision = entry->revision;
@@ -130,6 +131,7 @@ static __noinline void tell_flow(const struct conntrack_key *key, const struct c
 	event->shadow_ingress_rule = entry->shadow_ingress_rule;
 	event->spared_until = entry->spared_until;
 	bpf_ringbuf_submit(event, 0);
+	return 0;
 }
 
 static __always_inline void fill_denial(struct flow_event *event, const struct denial_key *key, const struct denial_entry *entry)
