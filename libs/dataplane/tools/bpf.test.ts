@@ -4,6 +4,7 @@ import { parseBtf, section } from './btf.ts';
 import { staleness } from './check-bpf.ts';
 import { generate } from './generate.ts';
 import { OBJECT, PROVENANCE, type Provenance, RECORDS, sourceHashes } from './object.ts';
+import { deepest, STACK } from './stack.ts';
 
 const object = readFileSync(OBJECT);
 const records = readFileSync(RECORDS, 'utf8');
@@ -28,6 +29,11 @@ function withStruct(name: string): { copy: Buffer; at: number } {
 describe('the committed object', () => {
   it('belongs to its sources and to the generated records', () => {
     expect(staleness(provenance, sourceHashes(), object, records)).toEqual([]);
+  });
+
+  it('fits into the stack that a kernel before 6.8 has, which counts each call in steps of 32 bytes', () => {
+    const { bytes, way } = deepest(object);
+    expect({ way, fits: bytes <= STACK }).toEqual({ way: expect.arrayContaining([expect.stringMatching(/^track /), expect.stringMatching(/^walk_layers /)]), fits: true });
   });
 
   it('carries no path of the machine that built it', () => {

@@ -33,6 +33,13 @@ const TAIL: Record<number, (vlen: number) => number> = {
 };
 
 export function section(elf: Buffer, wanted: string): Buffer {
+  const found = sections(elf).find(({ name }) => name === wanted);
+  if (!found) throw new Error(`the object has no section ${wanted}`);
+  return found.bytes;
+}
+
+/** In their order, which symbols name them by. */
+export function sections(elf: Buffer): { name: string; bytes: Buffer }[] {
   if (elf.readUInt32BE(0) !== 0x7f454c46 || elf[4] !== 2 || elf[5] !== 1) throw new Error('not a little-endian ELF64 file');
   const start = Number(elf.readBigUInt64LE(40));
   const size = elf.readUInt16LE(58);
@@ -43,11 +50,7 @@ export function section(elf: Buffer, wanted: string): Buffer {
     return { name: elf.readUInt32LE(at), bytes: elf.subarray(offset, offset + Number(elf.readBigUInt64LE(at + 32))) };
   };
   const names = body(elf.readUInt16LE(62)).bytes;
-  for (let index = 0; index < count; index++) {
-    const found = body(index);
-    if (text(names, found.name) === wanted) return found.bytes;
-  }
-  throw new Error(`the object has no section ${wanted}`);
+  return Array.from({ length: count }, (_, index) => ({ name: text(names, body(index).name), bytes: body(index).bytes }));
 }
 
 /** All types by id; id 0 is void. */
