@@ -33,18 +33,14 @@ static __always_inline void tell_end(const struct conntrack_key *key, struct con
 		tell_flow(key, entry, w->now, FLOW_END, by);
 }
 
-/* Always 0. */
-static __noinline int new_question(struct question *q, const struct packet *p, __u32 rd)
+static __noinline void new_question(struct question *q, const struct packet *p, __u32 rd)
 {
-	if (!q || !p)
-		return 0;
 	copy_address(q->source, p->source);
 	copy_address(q->destination, p->destination);
 	q->rd = rd;
 	q->policy_port = p->policy_port;
 	q->protocol = p->protocol;
 	q->goes_on = 0;
-	return 0;
 }
 
 static __always_inline void original_question(struct question *q, const struct conntrack_key *key,
