@@ -4,7 +4,7 @@ import type { Outcomes } from './outcomes.ts';
 import type { Uploads } from './restore/upload.ts';
 
 /** As much of the bus as the api uses: it consumes nothing durably. It purges dead letters only, and makes and deletes streams only for a restore. */
-export type ApiBus = Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request' | 'purge' | 'connected' | 'snapshot' | 'restore' | 'deleteStream' | 'ensureStreams'>;
+export type ApiBus = Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request' | 'purge' | 'connected' | 'snapshot' | 'restore' | 'deleteStream' | 'ensureStreams' | 'tell' | 'listen'>;
 
 /** What the handlers share. */
 export interface ApiContext {

@@ -4,7 +4,7 @@ import { type Bus, BusUnavailable } from '@osier/bus/bus';
  * A bus that is still connecting: until then everything fails as it does when the server is away, so that the door can be open
  * and say so. Only what the api uses; the rest is refused.
  */
-export function deferredBus(connecting: Promise<Bus>): Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request' | 'purge' | 'connected' | 'snapshot' | 'restore' | 'deleteStream' | 'ensureStreams' | 'close'> {
+export function deferredBus(connecting: Promise<Bus>): Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request' | 'purge' | 'connected' | 'snapshot' | 'restore' | 'deleteStream' | 'ensureStreams' | 'tell' | 'listen' | 'close'> {
   let bus: Bus | undefined;
   const connected = connecting.then((made) => (bus = made));
   const now = (): Bus => {
@@ -21,6 +21,9 @@ export function deferredBus(connecting: Promise<Bus>): Pick<Bus, 'publish' | 'la
     restore: async (...args) => now().restore(...args),
     deleteStream: async (...args) => now().deleteStream(...args),
     ensureStreams: async (...args) => now().ensureStreams(...args),
+    tell: async (...args) => now().tell(...args),
+    // Before anything can be asked.
+    listen: async (...args) => (await connected).listen(...args),
     async *read(o) {
       yield* now().read(o);
     },

@@ -162,6 +162,11 @@ export interface Bus {
   request(subject: string, data: Uint8Array, o?: { headers?: Headers; timeoutMs?: number }): Promise<{ data: Uint8Array; headers: Headers }>;
   respond(pattern: string, queue: string, answer: (request: { subject: string; data: Uint8Array; headers: Headers }) => Promise<{ data: Uint8Array; headers?: Headers }>): Promise<{ stop(): Promise<void> }>;
 
+  /** Says something to whoever listens now, if anybody does: nothing stores it, and nobody confirms it. Throws BusUnavailable where there is no connection, BusRefused where it is too large. */
+  tell(subject: string, data: Uint8Array): Promise<void>;
+  /** Hears what is said on a subject (wildcards allowed) from now on, over lost connections. Where this may not be heard (yet), it is tried again for ever, and `onProblem` is told. */
+  listen(pattern: string, hear: (said: { subject: string; data: Uint8Array }) => void, o?: { onProblem?: (problem: Error) => void }): Promise<{ stop(): Promise<void> }>;
+
   readonly connected: boolean;
   /** Counts the connections: another number means that the server may be another, or have come back with less than it had. */
   readonly session: number;

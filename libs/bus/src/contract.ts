@@ -197,6 +197,33 @@ export function busContract(title: string, open: () => Promise<BusUnderTest>): v
       });
     });
 
+    describe('telling whoever listens', () => {
+      it('comes to each who listens, in order, and to nobody who has stopped', async () => {
+        const subject = `osier.ask.connections.${scope().domain}`;
+        const heard: string[] = [];
+        const other = await under.connect('listener');
+        const ears = await Promise.all([bus, other].map((one, i) => one.listen(i === 0 ? subject : 'osier.ask.connections.*', (said) => said.subject === subject && heard.push(`${i} ${text(said)}`))));
+        await eventually(async () => (await bus.tell(subject, bytes('ready')), heard), (all) => ['0 ready', '1 ready'].every((one) => all.includes(one)));
+        heard.length = 0;
+        for (const word of ['one', 'two', 'three']) await other.tell(subject, bytes(word));
+        await eventually(() => heard, (all) => all.includes('0 three') && all.includes('1 three'));
+        for (const i of [0, 1]) expect(heard.filter((one) => one.startsWith(`${i} `) && !one.endsWith('ready'))).toEqual(['one', 'two', 'three'].map((word) => `${i} ${word}`));
+        await ears[1]?.stop();
+        heard.length = 0;
+        await bus.tell(subject, bytes('four'));
+        await eventually(() => heard, (all) => all.includes('0 four'));
+        expect(heard).not.toContain('1 four');
+        await ears[0]?.stop();
+        await other.close();
+      });
+      it('refuses what is larger than a message may be, needs nobody, and stores nothing', async () => {
+        const subject = `osier.ask.connections.${scope().domain}`;
+        await expect(bus.tell(subject, new Uint8Array(2 * 1024 * 1024))).rejects.toBeInstanceOf(BusRefused);
+        await expect(bus.tell(subject, bytes('to nobody'))).resolves.toBeUndefined();
+        await expect(put(subject, 'stored?')).rejects.toBeInstanceOf(NotStored);
+      });
+    });
+
     describe('snapshots', () => snapshotContract(() => bus));
 
     // Last: other streams than before are there afterwards.

@@ -53,7 +53,11 @@ describe('what a node may', () => {
   it('say only what names it, and make no consumer', () => {
     for (const subject of nodeSubjects('node-1')) expect(subject).toMatch(/(^|[.-])node-1(\.>)?$/);
     expect(nodeGrant('node-1').publish.join(' ')).not.toMatch(/CREATE|DELETE|INFO|DIRECT|STREAM/);
-    expect(nodeGrant('node-1').subscribe).toEqual(['_INBOX.>']);
+    expect(nodeGrant('node-1').imports.filter(({ type }) => type === 'service').map(({ subject }) => subject)).toEqual(nodeSubjects('node-1'));
+  });
+  it('hear only what it alone is asked', () => {
+    expect(nodeGrant('node-1').subscribe).toEqual(['_INBOX.>', 'osier.ask.connections.node-1']);
+    expect(nodeGrant('node-1').imports.filter(({ type }) => type === 'stream')).toEqual([{ type: 'stream', subject: 'osier.ask.connections.node-1' }]);
   });
 });
 
@@ -79,6 +83,13 @@ describe('what a service may', () => {
         expect({ name, stream, takes }).toEqual({ name, stream, takes: [] });
       }
     }
+  });
+  it('only the api asks nodes and hears their answers', () => {
+    const about = (name: (typeof serviceNames)[number], what: 'publish' | 'subscribe'): string[] => servicePermission(name)[what].filter((subject) => /connections/.test(subject));
+    for (const name of serviceNames.filter((n) => n !== 'admin')) {
+      expect([name, about(name, 'publish'), about(name, 'subscribe')]).toEqual([name, ...(name === 'api' ? [['osier.ask.connections.*'], ['osier.connections.*']] : [[], []])]);
+    }
+    for (const role of roles) for (const domain of ['_', 'acme']) expect(JSON.stringify(credentialGrant({ ...ci, domain, role }))).not.toContain('connections.');
   });
   it('a service wishes in its own name; the api in the name of whoever asks it, and publishes no document and no outcome', () => {
     expect(servicePermission('ipam').publish.filter((subject) => subject.startsWith('osier.intent'))).toEqual(['osier.intent.*.*.*.*.*.osier-ipam']);

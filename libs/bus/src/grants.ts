@@ -3,6 +3,7 @@ import { type Kind, kindsOf, type Service } from '@osier/contracts/kinds';
 import { none } from '@osier/contracts/names';
 import { credentialToken, mayAs, type Reach, type Role } from '@osier/contracts/roles';
 import { type StreamName, streams } from '@osier/contracts/streams';
+import { askConnectionsSubject, connectionsSubject } from '@osier/contracts/subjects';
 import { probeNames } from './jetstream/confirm.ts';
 import { livePrefix } from './jetstream/streams.ts';
 
@@ -11,7 +12,7 @@ import { livePrefix } from './jetstream/streams.ts';
  *
  *   SERVICES      the streams; each service and the api publish there what they own
  *   a credential  has an account: publishes its own intents, hears the outcomes and flows of its scope
- *   a node        has an account: fetches and acknowledges on its two consumers, and says what it alone may say
+ *   a node        has an account: fetches and acknowledges on its two consumers, says what it alone may say, and hears what it alone is asked
  *
  * Accounts isolate; permissions inside one do not (docs/adr/0004-accounts.md), so the last two import what they may from the first.
  */
@@ -69,6 +70,8 @@ export const servicesExports = (): readonly Export[] => [
   { type: 'service', subject: 'osier.receipt.*' },
   { type: 'service', subject: 'osier.flow.*.*.*' },
   { type: 'service', subject: 'osier.observation.*.>' },
+  { type: 'stream', subject: askConnectionsSubject('*') },
+  { type: 'service', subject: connectionsSubject('*') },
 ];
 
 export interface CredentialFacts extends Reach { readonly name: string; readonly role: Role }
@@ -101,12 +104,16 @@ export function nodeSubjects(node: string): readonly string[] {
     `osier.receipt.${node}`,
     `osier.flow.*.*.${node}`,
     `osier.observation.${node}.>`,
+    connectionsSubject(node),
   ];
 }
+/** What a node is asked. */
+export const nodeQuestions = (node: string): readonly string[] => [askConnectionsSubject(label('node', node))];
 export function nodeGrant(node: string): Grant {
-  const subjects = nodeSubjects(node);
+  const [subjects, questions] = [nodeSubjects(node), nodeQuestions(node)];
   return {
-    publish: subjects, subscribe: [inbox], imports: subjects.map((subject) => ({ type: 'service', subject })),
+    publish: subjects, subscribe: [inbox, ...questions],
+    imports: [...subjects.map((subject): Import => ({ type: 'service', subject })), ...questions.map((subject): Import => ({ type: 'stream', subject }))],
     connections: serverLimits.connectionsPerNode, subscriptions: serverLimits.subscriptionsPerNode,
   };
 }
@@ -138,7 +145,7 @@ const permissions: { readonly [N in ServiceName]: () => Permission } = {
   ipam: () => ofService('ipam'),
   topology: () => ofService('topology', ['barrier', 'interest']),
   policy: () => ofService('policy'),
-  api: () => ({ publish: ['osier.intent.>', 'osier.query.>', 'osier.audit.*', ...api(`STREAM.PURGE.${streams.DEAD.name}`), ...copying, ...reading], subscribe: [inbox] }),
+  api: () => ({ publish: ['osier.intent.>', 'osier.query.>', 'osier.audit.*', askConnectionsSubject('*'), ...api(`STREAM.PURGE.${streams.DEAD.name}`), ...copying, ...reading], subscribe: [inbox, connectionsSubject('*')] }),
   admin: () => ({ publish: ['>'], subscribe: ['>'] }),
 };
 /** What a service may say inside the services' account. */

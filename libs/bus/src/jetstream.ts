@@ -16,6 +16,7 @@ import { matches } from './match.ts';
 /** Milliseconds. */
 const publishTimeout = 5_000;
 const requestTimeout = 5_000;
+const listenAgain = 5_000;
 /** Header of an answer that is a failure, as NATS services do it (NATS ADR-32). */
 const errorHeader = 'Nats-Service-Error';
 
@@ -64,6 +65,8 @@ export async function connectBus(o: ConnectOptions): Promise<Bus> {
     restore: (stream, { pieces, ...snapshot }) => giveSnapshot(connection, api, stream, snapshot, pieces),
     request: (subject, data, options = {}) => request(connection, subject, data, options),
     respond: async (pattern, queue, answer) => respond(connection, pattern, queue, answer),
+    tell: (subject, data) => tell(connection, subject, data),
+    listen: async (pattern, hear, options = {}) => listen(connection, pattern, hear, options.onProblem),
     get connected() { return connection.connected(); },
     get session() { return connection.session(); },
     close: async () => {
@@ -167,6 +170,34 @@ function respond(connection: Connection, pattern: string, queue: string, answer:
   };
   const subscription = connection.nats.subscribe(pattern, { queue, callback: (error, message) => void (error === null ? reply(message) : undefined) });
   return { stop: () => subscription.drain() };
+}
+
+async function tell(connection: Connection, subject: string, data: Uint8Array): Promise<void> {
+  const nats = await connection.ready(publishTimeout);
+  const most = nats.info?.max_payload ?? Number.POSITIVE_INFINITY;
+  if (data.byteLength > most) throw new BusRefused(`${data.byteLength} bytes are more than one message may have (${most})`);
+  try {
+    nats.publish(subject, data);
+  } catch (error) {
+    throw explain(error, subject, () => new BusUnavailable(`nobody listens to ${subject}`));
+  }
+}
+
+/** The client lays its ears anew after a lost connection; one that was refused it forgets. */
+function listen(connection: Connection, pattern: string, hear: Parameters<Bus['listen']>[1], onProblem: ((problem: Error) => void) | undefined): { stop(): Promise<void> } {
+  let again: NodeJS.Timeout | undefined;
+  const lay = (): ReturnType<Connection['nats']['subscribe']> => connection.nats.subscribe(pattern, { callback: (error, { subject, data }) => {
+    if (error === null) return hear({ subject, data });
+    onProblem?.(new BusRefused(`${pattern} may not be listened to: ${error.message}`));
+    again = setTimeout(() => connection.nats.isClosed() || (subscription = lay()), listenAgain).unref();
+  } });
+  let subscription = lay();
+  return {
+    stop: async () => {
+      clearTimeout(again);
+      subscription.unsubscribe();
+    },
+  };
 }
 
 const oneLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).replace(/[\r\n]+/g, ' ').slice(0, 500) || 'failed';

@@ -29,6 +29,8 @@ export interface MemoryBrokerOptions {
 const maxPayload = 1024 * 1024;
 interface Responder { readonly pattern: string; readonly queue: string; readonly answer: Parameters<Bus['respond']>[2]; calls: number }
 
+interface Listener { readonly pattern: string; readonly hear: Parameters<Bus['listen']>[1] }
+
 export function memoryBroker(o: MemoryBrokerOptions = {}): MemoryBroker {
   const broker = new Broker(o.now ?? Date.now);
   return {
@@ -45,6 +47,7 @@ class Broker {
   up = true;
   readonly streams = new Map<string, MemoryStream>();
   readonly responders = new Set<Responder>();
+  readonly listeners = new Set<Listener>();
   readonly timing: Timing;
   #made = 0;
   /** Aborted when the server "goes down", which wakes everyone who waits. */
@@ -187,6 +190,16 @@ function connectMemory(broker: Broker): Bus {
       const responder = { pattern, queue, answer, calls: 0 };
       broker.responders.add(responder);
       return { stop: async () => void broker.responders.delete(responder) };
+    },
+    tell: async (subject, data) => {
+      open();
+      if (data.byteLength > maxPayload) throw new BusRefused(`${data.byteLength} bytes are more than one message may have (${maxPayload})`);
+      for (const { pattern, hear } of broker.listeners) if (matches(pattern, subject)) setImmediate(() => broker.up && hear({ subject, data: Uint8Array.from(data) }));
+    },
+    listen: async (pattern, hear) => {
+      const listener = { pattern, hear };
+      broker.listeners.add(listener);
+      return { stop: async () => void broker.listeners.delete(listener) };
     },
     get connected() { return broker.up && !closing.signal.aborted; },
     get session() { return broker.session; },

@@ -42,6 +42,16 @@ export const limits = {
   filtersPerConsumer: 100,
   /** Flow records in one message on the bus; an agent splits larger batches. */
   flowsPerBatch: 500,
+  /** Live connections that one answer tells, that of a node and that of the HTTP door. More: counted, and told as `notTold`. */
+  connectionsPerAnswer: 20_000,
+  /** Bytes of connections in one message on the bus; a node's answer that is larger comes in parts. */
+  connectionsPartBytes: 512 * 1024,
+  /** Milliseconds that the HTTP door waits for what nodes say of their connections. Later: the node is told as missing. */
+  connectionsAnswerMs: 4_000,
+  /** Questions about connections that wait at one node while it answers another. More: not answered, so that the node is told as missing. */
+  connectionsWaiting: 16,
+  /** Questions about connections of one credential that are being answered. More: 429. */
+  connectionsAsked: 4,
   /** Milliseconds that a reserved address waits for its endpoint before the reservation is undone. */
   leaseReserveMs: 30_000,
   /** Milliseconds that a service holds still for a backup without hearing of it again; then it goes on by itself, and that backup fails. */

@@ -43,5 +43,8 @@ export const outcomeSubject = (domain: string, project: string, intentId: string
 export const receiptSubject = (node: string): string => join('osier.receipt', node);
 export const flowSubject = (domain: string, project: string, node: string): string => join('osier.flow', domain, project, node);
 export const observationSubject = (node: string, topic: string): string => join('osier.observation', node, topic);
+/** What is asked of a node, and where it answers: whoever listens hears it, and nothing of it is stored. */
+export const askConnectionsSubject = (node: string): string => join('osier.ask.connections', node);
+export const connectionsSubject = (node: string): string => join('osier.connections', node);
 export const querySubject = (service: string, domain: string, project: string, name: string): string =>
   join('osier.query', service, domain, project, name);

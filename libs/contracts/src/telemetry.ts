@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idSchema, ipv4Schema, timeSchema } from './names.ts';
+import { idSchema, ipv4Schema, nameSchema, none, timeSchema } from './names.ts';
 
 /** "Everything up to `revision` that concerns this node is in its kernel, read back at `readBackAt`, except what is pending." */
 export const receiptSchema = z.object({
@@ -32,6 +32,7 @@ const flowSide = z.object({
   endpoint: z.string().optional().meta({ description: "The endpoint's path, where the node knows it" }),
   tags: z.record(z.string(), z.string()).optional(),
 });
+export const protocolNames = ['TCP', 'UDP', 'SCTP', 'ICMP', 'other'] as const;
 const decision = z.object({
   direction: z.enum(['ingress', 'egress']),
   policy: z.string().meta({ description: 'Path of the policy, or "default"' }),
@@ -47,7 +48,7 @@ export const flowSchema = z.object({
   environment: z.string(),
   network: z.string(),
   source: flowSide, destination: flowSide,
-  protocol: z.enum(['TCP', 'UDP', 'SCTP', 'ICMP', 'other']),
+  protocol: z.enum(protocolNames),
   verdict: z.enum(['allowed', 'denied']),
   reason: z.enum(dropReasons),
   decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),
@@ -65,6 +66,46 @@ export type Flow = z.infer<typeof flowSchema>;
 /** `lost`: flow records that this node could not report, those included that its kernel dropped while no agent was reading, so that a gap is never mistaken for silence. Counts up; begins again with the node. */
 export const flowBatchSchema = z.object({ node: z.string(), lost: z.int().min(0), flows: z.array(flowSchema) });
 export type FlowBatch = z.infer<typeof flowBatchSchema>;
+
+const connectionSide = flowSide.omit({ tags: true }).extend({ port: z.int().min(0).max(65535).meta({ description: 'ICMP: the id of its echo at the source, type << 8 | code at the destination' }) });
+export const connectionStates = ['new', 'established', 'closing'] as const;
+const scopeToken = z.union([nameSchema, z.literal(none)]);
+/** A conversation that a kernel holds now, in the direction of whoever began it. */
+export const connectionSchema = z.object({
+  domain: nameSchema, project: nameSchema, environment: nameSchema, network: z.string(),
+  source: connectionSide, destination: connectionSide,
+  protocol: z.enum(protocolNames),
+  state: z.enum(connectionStates).meta({ description: 'new: nothing came back yet. closing: one side is done, and the other may go on' }),
+  since: timeSchema, lastPacketAt: timeSchema,
+  packets: z.object({ forward: z.int(), reply: z.int() }),
+  bytes: z.object({ forward: z.int(), reply: z.int() }),
+  decisions: z.array(decision).meta({ description: 'The rule of each direction that allowed it last' }),
+  revision: z.int().meta({ description: 'In force when it was judged last' }),
+});
+export type Connection = z.infer<typeof connectionSchema>;
+
+/** What the door asks of a node: `_` means every one. */
+export const connectionsQuestionSchema = z.object({ id: idSchema, domain: scopeToken, project: scopeToken, environment: scopeToken });
+export type ConnectionsQuestion = z.infer<typeof connectionsQuestionSchema>;
+/** A node's answer, in parts. */
+export const connectionsPartSchema = z.object({
+  id: idSchema.meta({ description: 'Of the question' }),
+  node: z.string(),
+  part: z.int().min(0).meta({ description: 'Counts from 0; a node whose parts have a gap has not answered' }),
+  last: z.boolean(),
+  connections: z.array(connectionSchema),
+  notTold: z.int().min(0).meta({ description: 'In the last part: how many there are beyond those that an answer may tell. One over two nodes is counted by the node of its source' }),
+});
+export type ConnectionsPart = z.infer<typeof connectionsPartSchema>;
+
+/** What the door makes of all answers. */
+export const connectionsSchema = z.object({
+  connections: z.array(connectionSchema.extend({ nodes: z.array(z.string()).meta({ description: 'Whose kernels hold it' }) })),
+  nodes: z.array(z.string()).meta({ description: 'Who was asked: the nodes that hold an endpoint of the scope' }),
+  missing: z.array(z.string()).meta({ description: 'Who of them did not answer in time, or with what is no answer: what only they hold is not here' }),
+  notTold: z.int().min(0).meta({ description: 'How many there are beyond those that an answer may tell' }),
+});
+export type Connections = z.infer<typeof connectionsSchema>;
 
 export const observationSchema = z.object({
   node: z.string(), at: timeSchema,
