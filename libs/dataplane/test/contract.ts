@@ -183,6 +183,7 @@ export function kernelContract(name: string, start: () => Subject): void {
     it('collects and forgets where nothing is tracked', () => {
       expect(kernel.collect()).toEqual({ walked: 0, expired: 0, revoked: 0 });
       expect(kernel.forget(7, ip(1))).toBe(0);
+      expect([...kernel.connections(() => true)].flat()).toEqual([]);
       expect(() => kernel.forget(7, new Uint8Array(3))).toThrow(code('invalid-record'));
       expect(kernel.drops().spoofed_source).toEqual({ packets: 0n, bytes: 0n });
       expect(kernel.lost()).toBe(0n);

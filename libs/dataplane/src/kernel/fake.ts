@@ -8,6 +8,11 @@ import {
   addressRecord,
   type ConfigRecord,
   configRecord,
+  type ConntrackEntry,
+  conntrackEntry,
+  type ConntrackKey,
+  conntrackKey,
+  ConntrackState,
   digestRecord,
   DropReason,
   type DropReasonName,
@@ -58,6 +63,8 @@ export interface FakeKernel extends Kernel {
   failNext(call: 'put' | 'remove' | 'flip' | 'link', error: KernelError): void;
   /** Connections tracked, as `rd address address` in hex. */
   readonly tracked: Set<string>;
+  /** Pretends that the programs hold this connection: what is not said is 0. */
+  hold(key: ConntrackKey, entry: Partial<ConntrackEntry>): void;
 }
 
 /** Key and value as the kernel has them; what they say is worked out once, since a row is never written to, but replaced. */
@@ -68,6 +75,8 @@ export class FakeMemory {
   readonly tables = new Map<string, Map<string, FakeRow>>();
   readonly drops = new Map<DropReasonName, { packets: bigint; bytes: bigint }>();
   readonly tracked = new Set<string>();
+  /** What `connections` tells; by key, in hex. */
+  readonly conntrack = new Map<string, readonly [ConntrackKey, ConntrackEntry]>();
   readonly devices = new Map<string, FakeDevice>();
   revisions: [bigint, bigint] = [0n, 0n];
   config: ConfigRecord = decodeOne(configRecord, new Uint8Array(configRecord.size));
@@ -117,6 +126,22 @@ class FakeTable<K, V> implements Target<K, V> {
     this.#enter('remove');
     for (const key of keys) this.#rows.delete(this.#at(encodeChecked(this.#key, key, this.name)));
   }
+}
+
+const BATCH = 1024;
+
+/** The first packet of a flow, remembered as begin_flow of bpf/conntrack.h does. */
+function track(kernel: FakeKernel, packet: FakePacket, event: Partial<FlowEvent>): void {
+  const [source, destination, sourcePort] = [packet.source, packet.destination, packet.sourcePort ?? 0];
+  const destinationPort = packet.protocol === 1 ? sourcePort : packet.destinationPort;
+  const now = process.hrtime.bigint();
+  const order = Buffer.compare(source, destination) || sourcePort - destinationPort;
+  const [from, to] = [{ address: source, port: sourcePort }, { address: destination, port: destinationPort }];
+  const [low, high] = order > 0 ? [to, from] : [from, to];
+  kernel.hold({ low: low.address, high: high.address, lowPort: low.port, highPort: high.port, rd: event.rd ?? 0, protocol: packet.protocol }, {
+    firstSeen: now, lastSeen: now, packets: [1n, 0n], revision: event.revision ?? 0n, epoch: kernel.config().epoch, network: event.network ?? 0, egressRule: event.egressRule ?? 0, ingressRule: event.ingressRule ?? 0,
+    sourceIfindex: event.sourceIfindex ?? 0, destinationIfindex: event.destinationIfindex ?? 0, policyPort: packet.destinationPort, state: ConntrackState.new, initiatorHigh: order > 0 ? 1 : 0,
+  });
 }
 
 function hex(bytes: Uint8Array): string {
@@ -185,7 +210,19 @@ export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemo
       const wanted = hex(address);
       const gone = [...memory.tracked].filter((flow) => flow.split(' ')[0] === String(rd) && flow.includes(wanted));
       for (const flow of gone) memory.tracked.delete(flow);
+      for (const [at, [key]] of memory.conntrack) if (key.rd === rd && [key.low, key.high].some((one) => hex(one) === wanted)) memory.conntrack.delete(at);
       return gone.length;
+    },
+    *connections(wanted) {
+      enter('connections');
+      const all = [...memory.conntrack.values()];
+      for (let from = 0; from < Math.max(1, all.length); from += BATCH) {
+        yield all.slice(from, from + BATCH).filter(([{ rd }]) => wanted(rd));
+        enter('connections');
+      }
+    },
+    hold(key, entry) {
+      memory.conntrack.set(hex(encodeOne(conntrackKey, key)), [key, { ...decodeOne(conntrackEntry, new Uint8Array(conntrackEntry.size)), ...entry }]);
     },
     drops() {
       enter('drops');
@@ -210,7 +247,10 @@ export function fakeKernel(options: { sizes?: Partial<Limits>; memory?: FakeMemo
       enter('send');
       const { verdict, event } = judgeFake(kernel, packet);
       if (event) emit(event);
-      if (verdict.reason === 'none') memory.tracked.add(`${event?.rd} ${hex(packet.source)} ${hex(packet.destination)}`);
+      if (verdict.reason === 'none') {
+        memory.tracked.add(`${event?.rd} ${hex(packet.source)} ${hex(packet.destination)}`);
+        track(kernel, packet, event ?? {});
+      }
       else {
         const count = memory.drops.get(verdict.reason) ?? { packets: 0n, bytes: 0n };
         memory.drops.set(verdict.reason, { packets: count.packets + 1n, bytes: count.bytes });

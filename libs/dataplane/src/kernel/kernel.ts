@@ -15,6 +15,8 @@ import type {
   AddressKey,
   AddressRecord,
   ConfigRecord,
+  ConntrackEntry,
+  ConntrackKey,
   DigestRecord,
   DropReasonName,
   EndpointRecord,
@@ -30,6 +32,8 @@ export type {
   AddressKey,
   AddressRecord,
   ConfigRecord,
+  ConntrackEntry,
+  ConntrackKey,
   DigestRecord,
   DropReasonName,
   EndpointRecord,
@@ -167,6 +171,11 @@ export interface Kernel {
   collect(): GcResult;
   /** Deletes all connection tracking of an address and returns how many entries went; call it before an address is used again. */
   forget(rd: number, address: Uint8Array): number;
+  /**
+   * What is in `conntrack` of the routing domains that are wanted, a few thousand entries at a time: whoever has other things to do asks for the next when they are
+   * done. An entry that is there all the while comes once; of one that comes or goes meanwhile nothing is promised.
+   */
+  connections(wanted: (rd: number) => boolean): Iterable<readonly (readonly [ConntrackKey, ConntrackEntry])[]>;
   drops(): DropCounts;
   /** Flow records that found the ring buffer full, since the maps were created. */
   lost(): bigint;

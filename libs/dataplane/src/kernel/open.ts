@@ -14,6 +14,10 @@ import {
   collectRequest,
   type ConfigRecord,
   configRecord,
+  conntrackEntry,
+  type ConntrackEntry,
+  conntrackKey,
+  type ConntrackKey,
   digestRecord,
   dropCount,
   DropReason,
@@ -78,6 +82,7 @@ class RealKernel implements Kernel {
   readonly slots;
   readonly links: KernelLinks;
   readonly programTags;
+  readonly #conntrack;
   readonly #loaded: Loaded;
   readonly #configMemory: Mapping;
   readonly #config: DataView;
@@ -100,6 +105,7 @@ class RealKernel implements Kernel {
     this.policies = this.#table('policies', u32, digestRecord);
     this.programs = this.#table('programs', u32, programRecord);
     this.slots = this.#table('slots', u32, slotRecord);
+    this.#conntrack = this.#table('conntrack', conntrackKey, conntrackEntry);
     const fds = { fromEndpoint: programs.from_endpoint, toEndpoint: programs.to_endpoint, fromVxlan: programs.from_vxlan };
     this.links = new KernelLinks(netnsPath, fds, (vxlanIfindex) => this.configure({ vxlanIfindex }), () => this.#enter());
     this.programTags = {
@@ -147,6 +153,10 @@ class RealKernel implements Kernel {
 
   forget(rd: number, address: Uint8Array): number {
     return this.#collect({ mode: CollectMode.forget, rd, address }).forgotten;
+  }
+
+  connections(wanted: (rd: number) => boolean): Iterable<[ConntrackKey, ConntrackEntry][]> {
+    return this.#conntrack.walk(({ rd }) => wanted(rd));
   }
 
   drops(): DropCounts {

@@ -8,11 +8,20 @@ import { withinPrefix } from './prefix.ts';
 
 const BATCH = 4096;
 
+interface Rows { readonly keys: Uint8Array; readonly values: Uint8Array; readonly count: number }
+
 /** All rows of a hash or LPM map, as raw bytes. */
-export function readAll(fd: number, keySize: number, valueSize: number, name: string): { keys: Uint8Array; values: Uint8Array; count: number } {
-  const keyParts: Uint8Array[] = [];
-  const valueParts: Uint8Array[] = [];
-  let total = 0;
+export function readAll(fd: number, keySize: number, valueSize: number, name: string): Rows {
+  const batches = [...readBatches(fd, keySize, valueSize, name)];
+  return {
+    keys: Buffer.concat(batches.map(({ keys }) => keys)),
+    values: Buffer.concat(batches.map(({ values }) => values)),
+    count: batches.reduce((sum, { count }) => sum + count, 0),
+  };
+}
+
+/** The same, batch by batch. A row of a hash keeps its place, so that one which is there all the while comes once, however long the pauses are. */
+export function* readBatches(fd: number, keySize: number, valueSize: number, name: string): Generator<Rows> {
   let size = BATCH;
   let from: Uint8Array | null = null;
   for (;;) {
@@ -29,10 +38,8 @@ export function readAll(fd: number, keySize: number, valueSize: number, name: st
     }
     if (error && error !== 'ENOENT') throw failed('reading', name, result);
     const read = count[0] ?? 0;
-    keyParts.push(keys.subarray(0, read * keySize));
-    valueParts.push(values.subarray(0, read * valueSize));
-    total += read;
-    if (error === 'ENOENT') return { keys: Buffer.concat(keyParts), values: Buffer.concat(valueParts), count: total };
+    yield { keys: keys.subarray(0, read * keySize), values: values.subarray(0, read * valueSize), count: read };
+    if (error === 'ENOENT') return;
     from = next;
   }
 }
@@ -67,6 +74,22 @@ export class KernelTable<K, V> implements Target<K, V> {
       this.#key.decode(keyView, row * this.#key.size),
       this.#value.decode(valueView, row * this.#value.size),
     ]);
+  }
+
+  /** Batch by batch; of those whose key is not wanted the value is not looked at. */
+  *walk(wanted: (key: K) => boolean): Generator<[K, V][]> {
+    this.#enter();
+    for (const { keys, values, count } of readBatches(this.#fd, this.#key.size, this.#value.size, this.name)) {
+      const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+      const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength);
+      const found: [K, V][] = [];
+      for (let row = 0; row < count; row++) {
+        const key = this.#key.decode(keyView, row * this.#key.size);
+        if (wanted(key)) found.push([key, this.#value.decode(valueView, row * this.#value.size)]);
+      }
+      yield found;
+      this.#enter();
+    }
   }
 
   put(entries: readonly (readonly [K, V])[]): void {
