@@ -7,8 +7,10 @@ import type { Log } from '@osier/telemetry/log';
 import { contextFrom } from '@osier/telemetry/trace';
 import { createReports } from './bus/reports.ts';
 import { startSessions } from './bus/session.ts';
+import { startConnections } from './connections/connections.ts';
 import { createEnforcer, type Enforced, pendingOf } from './enforce.ts';
 import { startFlows } from './flows/flows.ts';
+import { createDirectory } from './flows/resolve.ts';
 import { createDevices, type DeviceOptions } from './kernel/devices.ts';
 import type { Witness } from './kernel/observed.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -49,7 +51,8 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   const devices = createDevices(kernel, o.devices);
   const enforcer = createEnforcer({ kernel, devices, witness: o.witness, node: o.node });
   const reports = createReports(o);
-  const flows = startFlows({ kernel, bus: o.bus, node: o.node, log, now: o.now, reports, reportEvery: o.every?.report });
+  const directory = createDirectory();
+  const flows = startFlows({ kernel, bus: o.bus, node: o.node, log, now: o.now, reports, directory, reportEvery: o.every?.report });
   let last: Enforced | undefined;
   let failure: Pending | undefined;
   let done = { changes: -1, revision: 0, view: undefined as unknown };
@@ -127,6 +130,7 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
   const sessions = await startSessions({ bus: o.bus, node: o.node, log, now: o.now, newId: o.newId, onAdvance: schedule,
     onSilence: () => reports.observe('health', 'warning', `No word from the state stream: the node goes on enforcing revision ${done.revision}.`, { revision: done.revision }),
   });
+  const connections = await startConnections({ kernel, bus: o.bus, node: o.node, log, now: o.now, directory, ready: () => last !== undefined });
 
   reports.observe('health', 'info', kernel.restored ? 'The agent has started and taken over what its kernel does.' : 'The agent has started on a kernel that knew nothing.', { restored: kernel.restored });
   const retry = setInterval(() => {
@@ -155,6 +159,7 @@ export async function startAgent(o: AgentOptions): Promise<Agent> {
       clearInterval(retry);
       if (scheduled) clearImmediate(scheduled);
       upkeep.stop();
+      await connections.stop();
       await sessions.stop();
       await flows.stop();
       await reports.stop();

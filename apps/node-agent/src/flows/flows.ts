@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Bus } from '@osier/bus/bus';
 import { headers } from '@osier/contracts/envelope';
 import { limits } from '@osier/contracts/limits';
@@ -9,8 +8,9 @@ import { RecordFlag } from '@osier/dataplane/records';
 import type { Log } from '@osier/telemetry/log';
 import { createPublisher, type Outgoing } from '../bus/publisher.ts';
 import type { Reports } from '../bus/reports.ts';
+import { bootTimeOf } from '../boot-time.ts';
 import type { Enforced } from '../enforce.ts';
-import { addressOf, createDirectory, resolve } from './resolve.ts';
+import { addressOf, type LearningDirectory, resolve } from './resolve.ts';
 
 /**
  *   ring buffer ─► raw (until the first world is known) ─► resolve ─► batches by project ─► FLOWS
@@ -30,9 +30,8 @@ export interface Flows {
   stop(): Promise<void>;
 }
 
-export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log; now: () => number; reports: Pick<Reports, 'observe'>; reportEvery?: number | undefined }): Flows {
-  const { kernel, node } = o;
-  const directory = createDirectory();
+export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log; now: () => number; reports: Pick<Reports, 'observe'>; directory: LearningDirectory; reportEvery?: number | undefined }): Flows {
+  const { kernel, node, directory } = o;
   let lost = 0;
   let strangers: { records: number; last: FlowEvent } | undefined;
   let known = false;
@@ -99,6 +98,3 @@ export function startFlows(o: { kernel: Kernel; bus: Bus; node: string; log: Log
     },
   };
 }
-
-/** Flow records carry the boot clock (CLOCK_BOOTTIME), whose zero is this many milliseconds after the epoch. */
-const bootTimeOf = (now: number): number => now - Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;

@@ -15,6 +15,7 @@ export interface Directory {
 }
 
 const endings = Object.fromEntries(Object.entries(EndedBy).map(([name, value]) => [value, name])) as Record<number, keyof typeof EndedBy>;
+export const protocolOf = (number: number): Flow['protocol'] => protocols[number] ?? 'other';
 const protocols: Record<number, Flow['protocol']> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
 
 /** `bootTime`: milliseconds since the epoch at which the boot clock was 0. Undefined where the routing domain is unknown: nobody could be told. */
@@ -22,7 +23,6 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
   const environment = directory.environment(event.rd);
   if (environment === undefined) return undefined;
   const ended = endings[event.endedBy];
-  const decisions = [event.egressRule, event.ingressRule].flatMap((n) => (n === 0 ? [] : [decision(n, n === event.egressRule ? 'egress' : 'ingress', directory.rule(n))]));
   const flow: Flow = {
     event: event.kind === FlowKind.start ? 'start' : event.kind === FlowKind.end ? 'end' : 'denied',
     ...(ended === undefined || ended === 'not' ? {} : { endedBy: ended }),
@@ -31,10 +31,10 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
     network: directory.networkName(event.rd, event.network),
     source: side(event.rd, event.source, event.sourcePort, directory),
     destination: side(event.rd, event.destination, event.destinationPort, directory),
-    protocol: protocols[event.protocol] ?? 'other',
+    protocol: protocolOf(event.protocol),
     verdict: event.verdict === Verdict.allowed ? 'allowed' : 'denied',
     reason: dropReasons[event.reason] ?? 'internal',
-    decisions,
+    decisions: decisionsOf(event, directory),
     ...shadowOf(event, directory),
     ...sparedOf(event, bootTime),
     revision: Number(event.revision),
@@ -53,6 +53,9 @@ function sparedOf({ sparedUntil }: FlowEvent, bootTime: number): Pick<Flow, 'spa
   return sparedUntil === 0n ? {} : { spared: sparedUntil === never ? {} : { until: timeOf(sparedUntil, bootTime) } };
 }
 
+export const decisionsOf = ({ egressRule, ingressRule }: Pick<FlowEvent, 'egressRule' | 'ingressRule'>, directory: Directory): Flow['decisions'] =>
+  [egressRule, ingressRule].flatMap((n) => (n === 0 ? [] : [decision(n, n === egressRule ? 'egress' : 'ingress', directory.rule(n))]));
+
 function shadowOf(event: FlowEvent, directory: Directory): Pick<Flow, 'shadow'> {
   if (event.shadowVerdict === Verdict.none) return {};
   const told = (n: number, side: 'egress' | 'ingress') => (n === 0 ? {} : { [side]: decision(n, side, directory.rule(n)) });
@@ -62,7 +65,7 @@ function shadowOf(event: FlowEvent, directory: Directory): Pick<Flow, 'shadow'> 
 /** A packet that is no IPv4 has no address here: 0.0.0.0. */
 export const addressOf = (bytes: Uint8Array): string => fromMapped16(bytes) ?? '0.0.0.0';
 
-function side(rd: number, bytes: Uint8Array, port: number, directory: Directory): Flow['source'] {
+export function side(rd: number, bytes: Uint8Array, port: number, directory: Directory): Flow['source'] {
   const address = addressOf(bytes);
   const place = directory.place(rd, address);
   return { address, port, ...(place === undefined ? {} : { endpoint: place.path, tags: { ...place.tags } }) };
@@ -79,7 +82,8 @@ const formerKept = 20_000;
 
 interface Learned { readonly program: Pick<NodeProgram, 'places'>; readonly rules: ReadonlyMap<number, RuleInfo>; readonly changed: Pick<Changed, 'places' | 'left'> }
 
-export function createDirectory(): Directory & { learn(learned: Learned): void } {
+export interface LearningDirectory extends Directory { learn(learned: Learned): void }
+export function createDirectory(): LearningDirectory {
   let places: ReadonlyMap<string, Place> = new Map();
   let former = new Map<string, Place>();
   const environments = new Map<number, string>();

@@ -172,7 +172,7 @@ export interface Kernel {
   /** Deletes all connection tracking of an address and returns how many entries went; call it before an address is used again. */
   forget(rd: number, address: Uint8Array): number;
   /**
-   * What is in `conntrack` of the routing domains that are wanted, a few thousand entries at a time: whoever has other things to do asks for the next when they are
+   * What is in `conntrack` of the routing domains that are wanted, a thousand entries at a time: whoever has other things to do asks for the next when they are
    * done. An entry that is there all the while comes once; of one that comes or goes meanwhile nothing is promised.
    */
   connections(wanted: (rd: number) => boolean): Iterable<readonly (readonly [ConntrackKey, ConntrackEntry])[]>;

@@ -7,6 +7,8 @@ import { libbpf } from './libbpf.ts';
 import { withinPrefix } from './prefix.ts';
 
 const BATCH = 4096;
+/** For whoever does other things in between: some milliseconds of work. */
+const WALKED = 1024;
 
 interface Rows { readonly keys: Uint8Array; readonly values: Uint8Array; readonly count: number }
 
@@ -21,8 +23,8 @@ export function readAll(fd: number, keySize: number, valueSize: number, name: st
 }
 
 /** The same, batch by batch. A row of a hash keeps its place, so that one which is there all the while comes once, however long the pauses are. */
-export function* readBatches(fd: number, keySize: number, valueSize: number, name: string): Generator<Rows> {
-  let size = BATCH;
+export function* readBatches(fd: number, keySize: number, valueSize: number, name: string, batch = BATCH): Generator<Rows> {
+  let size = batch;
   let from: Uint8Array | null = null;
   for (;;) {
     const next = new Uint8Array(Math.max(keySize, 8));
