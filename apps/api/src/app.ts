@@ -8,6 +8,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { v7 } from 'uuid';
 import { type CertificateFiles, followCertificate, minVersion, readCertificate } from './certificate.ts';
+import { askConnections } from './connections/questions.ts';
 import type { ApiBus } from './context.ts';
 import { followCredentials } from './credentials.ts';
 import { controllerOf, type Door, filterOf } from './door.ts';
@@ -44,10 +45,11 @@ export async function startApi({ bus, authenticate, log, host, port, newId = v7,
   const allowed = { ...doorLimits, ...limits };
   const outcomes = followOutcomes(bus, (err) => log.warn({ err }, 'following the outcomes was interrupted; going on'));
   const credentials = followCredentials(bus, (err) => log.warn({ err }, 'following the credentials was interrupted; going on'));
+  const connections = askConnections(bus, (err) => log.warn({ err }, 'what nodes say of their connections is not heard yet'));
   const { askingPerSecond, askingBurst, guessesPerSecond, guessesBurst } = allowed;
   const rates = { asking: new Rates({ perSecond: askingPerSecond, burst: askingBurst }), guessing: new Rates({ perSecond: guessesPerSecond, burst: guessesBurst }) };
   const uploads = new Uploads(folder);
-  const context = { bus, outcomes, log, newId: () => newId(), folder, installation: { busy: undefined, uploads } };
+  const context = { bus, outcomes, connections, log, newId: () => newId(), folder, installation: { busy: undefined, uploads } };
   const door: Door = { context, authenticate: withSigned(authenticate, credentials), stopping: stopping.signal, rates };
 
 
@@ -68,6 +70,7 @@ export async function startApi({ bus, authenticate, log, host, port, newId = v7,
       stopping.abort();
       outcomes.stop();
       credentials.stop();
+      connections.stop();
       uploads.remove();
       setTimeout(() => server.closeAllConnections(), 500).unref();
       await app.close();

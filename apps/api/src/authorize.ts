@@ -61,7 +61,7 @@ const checks: { readonly [T in ActionType]: Check<Extract<RouteAction, { readonl
   },
   outcome: ofProject,
   nodes: (who) => mustBePlatform(who),
-  enforcement: nothing, flows: nothing,
+  enforcement: nothing, flows: nothing, connections: nothing,
   audit: (who) => mustBe(who, 'approver'),
   deadLetters: (who) => mustBe(who, 'approver'),
   deadLetter: letter, retry: letter, drop: letter,

@@ -1,5 +1,6 @@
 import type { Bus } from '@osier/bus/bus';
 import type { Log } from '@osier/telemetry/log';
+import type { ConnectionQuestions } from './connections/questions.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { Uploads } from './restore/upload.ts';
 
@@ -10,6 +11,7 @@ export type ApiBus = Pick<Bus, 'publish' | 'last' | 'stream' | 'read' | 'request
 export interface ApiContext {
   readonly bus: ApiBus;
   readonly outcomes: Outcomes;
+  readonly connections: ConnectionQuestions;
   readonly log: Log;
   /** A new UUIDv7. */
   newId(): string;

@@ -6,6 +6,7 @@ import { audit } from './audit.ts';
 import { backup } from './backup/backup.ts';
 import { json } from './body.ts';
 import type { ApiContext } from './context.ts';
+import { connections } from './connections/connections.ts';
 import { deadLetter, deadLetters, drop, retry } from './dead.ts';
 import { timeoutOf } from './duration.ts';
 import { enforcement } from './enforcement.ts';
@@ -76,6 +77,7 @@ const makers: { readonly [T in ActionType]: HandlerOf<T> } = {
   nodes: () => nodes,
   enforcement: () => enforcement,
   flows: () => flows,
+  connections: () => connections,
   audit: () => audit,
   deadLetters: () => deadLetters,
   deadLetter: () => deadLetter,

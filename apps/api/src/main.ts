@@ -1,7 +1,7 @@
 //   CLI, console, curl ──HTTP──► door (routes from the contracts, bearer token, span)
-//                                  │ PUT, DELETE          │ GET              │ enforcement          │ flows
-//                                  ▼                      ▼                  ▼                      ▼
-//                    INTENTS ◄─ submit            ask ──► <owner>.list   topology.enforcement     FLOWS
+//                                  │ PUT, DELETE          │ GET              │ enforcement          │ flows        │ connections
+//                                  ▼                      ▼                  ▼                      ▼              ▼
+//                    INTENTS ◄─ submit            ask ──► <owner>.list   topology.enforcement     FLOWS       each node concerned
 //                                  ▲
 //                    OUTCOMES ─► followOutcomes (one follower for all who wait)
 import { renameSync, rmSync, writeFileSync } from 'node:fs';

@@ -7,7 +7,7 @@ import { nameSchema, tokenSchema } from '@osier/contracts/names';
 import { outcomeSchema } from '@osier/contracts/outcome';
 import { problemSchema } from '@osier/contracts/problem';
 import { queries } from '@osier/contracts/queries';
-import { flowSchema } from '@osier/contracts/telemetry';
+import { connectionsSchema, flowSchema } from '@osier/contracts/telemetry';
 import { z } from 'zod';
 import { type Route, routes } from './routes.ts';
 
@@ -48,6 +48,7 @@ function schemas(): Json {
         schemaOf(z.strictObject({ domain: nameSchema, project: nameSchema, node: z.string(), lost: z.int().min(1) })),
       ],
     },
+    Connections: schemaOf(connectionsSchema),
     AuditPage: schemaOf(auditPageSchema),
     DeadLetter: schemaOf(laidSchema),
     DeadLetterSummary: schemaOf(laidSchema.omit({ headers: true, headersLeftOut: true, body: true })),
@@ -65,7 +66,7 @@ function schemas(): Json {
 
 const refusals: Record<string, string> = {
   400: 'The request cannot be read', 401: 'No known token', 404: 'No such object', 409: 'Refused because of what else there is',
-  413: 'The body is too large', 422: 'Refused: the problem names the field, the reason and the fix', 503: 'The bus or a service cannot be reached; safe to repeat',
+  413: 'The body is too large', 429: 'Asked too often', 422: 'Refused: the problem names the field, the reason and the fix', 503: 'The bus or a service cannot be reached; safe to repeat',
 };
 const refused = (...statuses: number[]): Json =>
   Object.fromEntries(statuses.map((status) => [status, { description: refusals[status], ...content(ref('Refusal')) }]));
@@ -147,6 +148,12 @@ function operation(route: Route): Json {
           query('since', 'A time, or how long ago: 5m'),
         ],
         responses: { 200: { description: 'One JSON object on a line', content: { 'application/x-ndjson': { schema: ref('FlowLine') } } }, ...refused(400, 401, 503) },
+      };
+    case 'connections':
+      return {
+        description: 'Asked of the nodes that hold an endpoint of the scope, and answered when all have, or after some seconds. One connection over two nodes is told once.',
+        parameters: ['domain', 'project', 'environment'].map((name) => query(name, `Only of this ${name}`)),
+        responses: { ...good('What is open now, and which nodes did not say', ref('Connections')), ...refused(400, 401, 429, 503) },
       };
     case 'audit':
       return {

@@ -15,7 +15,7 @@ interface Item { readonly document: Record<string, unknown>; readonly revision: 
 const within = (scope: Scope, document: Record<string, unknown>): boolean =>
   (['domain', 'project', 'environment'] as const).every((level) => scope[level] === none || document[level] === scope[level]);
 
-async function items(context: ApiContext, kind: Kind, scope: Scope, { name, ...at }: { name?: string } & Moment = {}): Promise<Item[]> {
+export async function items(context: ApiContext, kind: Kind, scope: Scope, { name, ...at }: { name?: string } & Moment = {}): Promise<Item[]> {
   const wanted = { kind, ...at, ...(scope.environment === none ? {} : { environment: scope.environment }), ...(name === undefined ? {} : { name }) };
   const found: Item[] = [];
   let after: { after?: string } = {};

@@ -11,7 +11,7 @@ export type RouteAction =
   | { readonly type: 'list'; readonly kind: Kind }
   | { readonly type: 'get'; readonly kind: Kind }
   | { readonly type: 'logins'; readonly kind: 'credential' | 'platform-credential' }
-  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'audit' | 'deadLetters' | 'deadLetter' | 'retry' | 'drop' | 'backup' | 'openRestore' | 'sendRestore' | 'startRestore' | 'dropRestore' | 'openapi' | 'healthz' | 'readyz' };
+  | { readonly type: 'intent' | 'outcome' | 'nodes' | 'enforcement' | 'flows' | 'connections' | 'audit' | 'deadLetters' | 'deadLetter' | 'retry' | 'drop' | 'backup' | 'openRestore' | 'sendRestore' | 'startRestore' | 'dropRestore' | 'openapi' | 'healthz' | 'readyz' };
 export type ActionType = RouteAction['type'];
 
 export interface Route {
@@ -82,6 +82,7 @@ export const routes: readonly Route[] = [
   { method: 'get', path: '/v1/outcomes/{domain}/{project}/{intentId}', operation: 'getOutcome', summary: 'What became of an intent', tag: 'intents', action: { type: 'outcome' } },
   { method: 'post', path: '/v1/enforcement', operation: 'awaitEnforcement', summary: 'Wait until every node concerned has confirmed changes', tag: 'enforcement', action: { type: 'enforcement' } },
   { method: 'get', path: '/v1/flows', operation: 'readFlows', summary: 'Flow records, one JSON object on a line', tag: 'flows', action: { type: 'flows' } },
+  { method: 'get', path: '/v1/connections', operation: 'listConnections', summary: 'Connections that the kernels of the nodes hold now', tag: 'flows', action: { type: 'connections' } },
   { method: 'get', path: '/v1/audit', operation: 'readAudit', summary: 'Who wished what, when, and what became of it', tag: 'audit', action: { type: 'audit' } },
   { method: 'get', path: '/v1/dead-letters', operation: 'listDeadLetters', summary: 'Intents that had to be given up, or that nobody can read', tag: 'dead-letters', action: { type: 'deadLetters' } },
   { method: 'get', path: deadPath, operation: 'getDeadLetter', summary: 'One of them, with all that was published', tag: 'dead-letters', action: { type: 'deadLetter' } },

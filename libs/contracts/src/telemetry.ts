@@ -85,7 +85,10 @@ export const connectionSchema = z.object({
 export type Connection = z.infer<typeof connectionSchema>;
 
 /** What the door asks of a node: `_` means every one. */
-export const connectionsQuestionSchema = z.object({ id: idSchema, domain: scopeToken, project: scopeToken, environment: scopeToken });
+export const connectionsQuestionSchema = z.object({
+  id: idSchema, domain: scopeToken, project: scopeToken, environment: scopeToken,
+  most: z.int().min(1).meta({ description: 'How many connections the answer may tell' }),
+});
 export type ConnectionsQuestion = z.infer<typeof connectionsQuestionSchema>;
 /** A node's answer, in parts. */
 export const connectionsPartSchema = z.object({
@@ -94,7 +97,7 @@ export const connectionsPartSchema = z.object({
   part: z.int().min(0).meta({ description: 'Counts from 0; a node whose parts have a gap has not answered' }),
   last: z.boolean(),
   connections: z.array(connectionSchema),
-  notTold: z.int().min(0).meta({ description: 'In the last part: how many there are beyond those that an answer may tell. One over two nodes is counted by the node of its source' }),
+  notTold: z.int().min(0).meta({ description: 'In the last part: how many there are beyond those that the answer may tell. One over two nodes is counted by the node of its source, whether or not the other tells it' }),
 });
 export type ConnectionsPart = z.infer<typeof connectionsPartSchema>;
 
@@ -103,7 +106,7 @@ export const connectionsSchema = z.object({
   connections: z.array(connectionSchema.extend({ nodes: z.array(z.string()).meta({ description: 'Whose kernels hold it' }) })),
   nodes: z.array(z.string()).meta({ description: 'Who was asked: the nodes that hold an endpoint of the scope' }),
   missing: z.array(z.string()).meta({ description: 'Who of them did not answer in time, or with what is no answer: what only they hold is not here' }),
-  notTold: z.int().min(0).meta({ description: 'How many there are beyond those that an answer may tell' }),
+  notTold: z.int().min(0).meta({ description: 'How many there are at the most beyond those that an answer may tell; 0: all are here' }),
 });
 export type Connections = z.infer<typeof connectionsSchema>;
 

@@ -41,7 +41,7 @@ async function start(o: { ready?: boolean; now?: () => number } = {}) {
   });
   running = await startConnections({ kernel, bus: broker.connect('agent'), node: 'node-1', log: silent, now: o.now ?? Date.now, directory, ready: () => o.ready ?? true });
   const scope = { domain: 'acme', project: 'shop', environment: 'staging' };
-  return (asked: Partial<typeof scope> & { id?: string } = {}) => door.tell('osier.ask.connections.node-1', new TextEncoder().encode(JSON.stringify({ id, ...scope, ...asked })));
+  return (asked: Partial<typeof scope> & { id?: string; most?: number } = {}) => door.tell('osier.ask.connections.node-1', new TextEncoder().encode(JSON.stringify({ id, ...scope, most: limits.connectionsPerAnswer + 1, ...asked })));
 }
 const answered = async (count = 1): Promise<ConnectionsPart[]> => {
   for (const until = Date.now() + 5_000; parts.filter(({ last }) => last).length < count && Date.now() < until; ) await sleep(5);
@@ -128,6 +128,13 @@ describe('a node that is asked for its connections', () => {
     await answered();
     expect([parts.flatMap(({ connections }) => connections).length, parts.at(-1)?.notTold]).toEqual([limits.connectionsPerAnswer, 0]);
   }, 20_000);
+
+  it('tells no more than it is asked for', async () => {
+    const ask = await start();
+    for (let i = 0; i < 5; i++) hold(staging, 1_000 + i);
+    await ask({ most: 2 });
+    expect((await answered()).map(({ connections, notTold }) => [connections.length, notTold])).toEqual([[2, 3]]);
+  });
 
   it('lets other work have its turn in between', async () => {
     const ask = await start();

@@ -42,7 +42,7 @@ export async function startConnections(o: ConnectionsOptions): Promise<{ stop():
     };
     const bootTime = bootTimeOf(o.now());
     const config = kernel.config();
-    const parts = partsOf(question.id, node, (part) => bus.tell(connectionsSubject(node), encode(part)));
+    const parts = partsOf(question, node, (part) => bus.tell(connectionsSubject(node), encode(part)));
     for (const batch of kernel.connections(wanted)) {
       const now = BigInt(Math.round((o.now() - bootTime) * 1e6));
       for (const [key, entry] of batch) {
@@ -86,8 +86,8 @@ function isAsked(question: ConnectionsQuestion, path: string | undefined): boole
   return path !== undefined && ([[question.domain, domain], [question.project, project], [question.environment, environment]] as const).every(([asked, has]) => asked === none || asked === has);
 }
 
-/** Messages below what the bus takes, and no more connections than an answer may tell. */
-function partsOf(id: string, node: string, tell: (part: ConnectionsPart) => Promise<void>) {
+/** Messages below what the bus takes, and no more connections than were asked for. */
+function partsOf({ id, most }: ConnectionsQuestion, node: string, tell: (part: ConnectionsPart) => Promise<void>) {
   let connections: ConnectionsPart['connections'] = [];
   let [part, bytes, told, notTold] = [0, 0, 0, 0];
   const send = async (last: boolean): Promise<void> => {
@@ -96,7 +96,7 @@ function partsOf(id: string, node: string, tell: (part: ConnectionsPart) => Prom
   };
   return {
     get isFull() {
-      return told >= limits.connectionsPerAnswer;
+      return told >= Math.min(most, limits.connectionsPerAnswer);
     },
     async add(connection: ConnectionsPart['connections'][number]): Promise<void> {
       const size = Buffer.byteLength(JSON.stringify(connection));
