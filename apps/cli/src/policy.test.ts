@@ -13,6 +13,7 @@ let folder: string;
 let server: Server;
 let url: string;
 let asked: string[] = [];
+let openHere: { status: number; body: object } = { status: 200, body: { connections: [], nodes: [], missing: [], notTold: 0 } };
 /** All that a verdict in an environment can depend on. */
 const readFrom = [
   '/v1/domains/acme/domain-policies', ...['address-groups', 'endpoint-groups'].map((kind) => `/v1/domains/acme/projects/shop/${kind}`),
@@ -32,6 +33,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'osier-policy-'));
   server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
+    if (request.url?.startsWith('/v1/connections') === true) return void response.writeHead(openHere.status, { 'content-type': 'application/json' }).end(JSON.stringify(openHere.body));
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ items: live[(request.url ?? '').split('?')[0]?.split('/').at(-1) ?? ''] ?? [] }));
   });
@@ -148,11 +150,11 @@ describe('osier policy plan', () => {
     const [human, json] = await Promise.all([policy(['plan', '-f', to, '--against', as]), policy(['plan', '-f', to, '--against', as, '-o', 'json'])]);
     expect([human.code, lines(human.out)]).toEqual([0, [
       'EFFECT FROM → TO PORTS WHY', 'opens prod/api-* (2) → prod/db-0 TCP/5433 by rule ingress[0] of NetworkPolicy prod/db', 'opens staging/web → prod/db-0 TCP/5432-5433 by rule ingress[0] of NetworkPolicy prod/db', '',
-      '3 pairs open, 0 pairs close; live flows that would end are not counted',
+      '3 pairs open, 0 pairs close',
     ]]);
     expect(JSON.parse(json.out)).toMatchObject({
       changes: [{ effect: 'opens', from: ['prod/api-0', 'prod/api-1'], to: ['prod/db-0'], pairs: 2, ports: [{ protocol: 'TCP', first: 5433, last: 5433 }], families: [4], cause: { type: 'now', kind: 'NetworkPolicy', policy: 'prod/db', rule: 'ingress[0]' }, example: { from: 'prod/api-0', to: 'prod/db-0', protocol: 'TCP', port: 5433 } }, { from: ['staging/web'] }],
-      findings: [], undecided: [], endpoints: { new: [], gone: [] },
+      findings: [], undecided: [], endpoints: { new: [], gone: [] }, live: null,
     });
   });
 
@@ -181,6 +183,70 @@ describe('osier policy plan', () => {
     const [ended, mixed] = await Promise.all([policy(['plan', '-f', to, ...place], { live: true }), policy(['plan', '-f', '-', ...place], { live: true, stdin: closed(api) })]);
     expect(lines(ended.out)).toContain('closes staging/api-1 → staging/db-1 TCP/5432 by the isolation of policy acme/shop/staging/db');
     expect([mixed.code, mixed.err]).toEqual([2, expect.stringContaining('--against FILES')]);
+  });
+
+  describe('on the running installation', () => {
+    const to = (): string => file('live-plan.yaml', 'kind: policy\nname: db\nspec:\n  appliesTo: { matchTags: { app: db } }\n  ingress: []\n');
+    const place = ['-d', 'acme', '-p', 'shop', '-e', 'staging'];
+    const plan = (...more: string[]): Promise<Ended> => policy(['plan', '-f', to(), ...place, ...more], { live: true });
+    const at = (name: string, port: number) => ({ address: '10.20.0.9', port, endpoint: `acme/shop/staging/${name}` });
+    const open = (from: string, source: number, name: string, port: number, more: object = {}) => ({ ...scope, protocol: 'TCP', source: at(from, source), destination: at(name, port), nodes: ['n1'], ...more });
+    const answer = (connections: object[], more: object = {}): void => void (openHere = { status: 200, body: { connections, nodes: ['n1', 'n2'], missing: [], notTold: 0, ...more } });
+    const cause = { type: 'now', verdict: 'Deny', tier: 'Project', policy: 'acme/shop/staging/db', kind: 'policy', rule: 'default-deny' };
+
+    it('says how many live connections would end, between whom, on which ports and by whose rule', async () => {
+      answer([open('api-1', 1, 'db-1', 5432), open('api-1', 2, 'db-1', 5432), open('db-1', 3, 'api-1', 80), open('web-1', 4, 'db-1', 5432), open('api-1', 5, 'gone-1', 80)]);
+      asked = [];
+      const [human, json] = await Promise.all([plan(), plan('-o', 'json')]);
+      expect(asked).toContain('GET /v1/connections?domain=acme&project=shop&environment=staging');
+      expect(lines(human.out).slice(-7)).toEqual([
+        '0 pairs open, 1 pair close', '', 'LIVE FROM → TO PORT CONNECTIONS WHY', 'ends staging/api-1 → staging/db-1 TCP/5432 2 by the isolation of policy acme/shop/staging/db', '',
+        '2 live connections would end; 1 would go on', 'not decided for 1 live connection: an end of it is not among the endpoints that were read',
+      ]);
+      expect((JSON.parse(json.out) as { live: object }).live).toEqual({
+        ends: [{ from: 'acme/shop/staging/api-1', to: 'acme/shop/staging/db-1', protocol: 'TCP', port: 5432, cause, connections: 2 }], drains: [], kept: [], goOn: 1, deniedBefore: 1,
+        undecided: [{ reason: 'an end of it is not among the endpoints that were read', connections: 1 }], missing: [], notTold: 0,
+      });
+    });
+
+    it('names nodes that did not answer, and what was not told', async () => {
+      answer([], { missing: ['n2'], notTold: 3 });
+      expect(lines((await plan()).out).slice(-3)).toEqual(['0 live connections would end; 0 would go on', 'n2 did not answer: what only it holds is not here', 'up to 3 more not told: ask about a smaller place']);
+    });
+
+    it('ends with 1 by --fail-on live where one would end, or that is not known', async () => {
+      const code = async (): Promise<number> => (await plan('--fail-on', 'live')).code;
+      answer([open('db-1', 3, 'api-1', 80)]);
+      expect(await code()).toBe(0);
+      answer([open('api-1', 1, 'db-1', 5432)]);
+      expect(await code()).toBe(1);
+      answer([], { missing: ['n2'] });
+      expect(await code()).toBe(1);
+      openHere = { status: 404, body: { problem: { code: 'unknown-route', path: '', reason: 'There is no GET /v1/connections here.', fix: 'Compare.' } } };
+      expect(await code()).toBe(1);
+    });
+
+    it('says that they were not asked for, and never 0, where a server does not tell them', async () => {
+      openHere = { status: 404, body: { problem: { code: 'unknown-route', path: '', reason: 'There is no GET /v1/connections here.', fix: 'Compare.' } } };
+      const [human, json] = await Promise.all([plan(), plan('-o', 'json')]);
+      expect([human.code, human.err]).toEqual([0, expect.stringContaining('live connections could not be asked for: this server is of a release that does not tell them')]);
+      expect(human.out).not.toContain('live connection');
+      expect((JSON.parse(json.out) as { live: unknown }).live).toBeNull();
+      expect((await policy(['plan', '-f', to(), '--against', to(), '--fail-on', 'live'])).err).toContain('files have none');
+    });
+
+    it('shows the connections themselves', async () => {
+      const told = { network: 'main', state: 'established', since: '2026-01-01T10:00:00.000Z', lastPacketAt: '2026-01-01T10:00:05.000Z', packets: { forward: 5, reply: 4 }, bytes: { forward: 500, reply: 400 }, decisions: [{ direction: 'ingress', policy: 'acme/shop/staging/db', policyId: 'p', rule: 'from-api' }], revision: 7 };
+      answer([open('api-1', 1, 'db-1', 5432, told), open('api-1', 77, 'db-1', 0x0800, { ...told, protocol: 'ICMP' })], { missing: ['n2'] });
+      const [human, json] = await Promise.all([osier(['connections', ...place], { live: true }), osier(['connections', '-A', '-o', 'json'], { live: true })]);
+      expect([human.code, human.err.trim()]).toEqual([0, 'warning: n2 did not answer: what only it holds is not here']);
+      expect(lines(human.out)).toEqual([
+        'ENVIRONMENT CONNECTION STATE SINCE LAST PACKET PACKETS BYTES NODES RULES',
+        'acme/shop/staging api-1:1 → db-1:5432 TCP established 2026-01-01T10:00:00 10:00:05 5/4 500/400 n1 rule from-api of acme/shop/staging/db (ingress)',
+        'acme/shop/staging api-1 → db-1 ICMP established 2026-01-01T10:00:00 10:00:05 5/4 500/400 n1 rule from-api of acme/shop/staging/db (ingress)',
+      ]);
+      expect(JSON.parse(json.out)).toMatchObject({ connections: [{ bytes: { forward: 500 } }, {}], missing: ['n2'] });
+    });
   });
 
   it('refuses wrong usage with 2', async () => {

@@ -121,6 +121,15 @@ export function buildProgram(io: Io, ending: Ending): Command {
       ending.code = await (await import('./commands/flows.ts')).flows(io, command.optsWithGlobals());
     });
 
+  scoped(program.command('connections'))
+    .description('show the connections that are open now, as the kernels of the nodes hold them')
+    .option('-A, --all', 'all domains, projects and environments: leave the defaults aside')
+    .addHelpText('after', `${examples('osier connections -e production', 'osier connections -A -o json')}
+Packets and bytes are there/back. A node that does not answer within seconds is named.\n`)
+    .action(async (_options: unknown, command: Command) => {
+      ending.code = await (await import('./commands/connections.ts')).connections(io, command.optsWithGlobals());
+    });
+
   backupCommands(program, io, ending);
   reachCommand(program, io, ending);
   policyCommands(program, io, ending);
@@ -197,9 +206,9 @@ Selectors: namespace, labels, namespaceLabels, pod (Osier: environment, tags, en
     .option('--delete <path>', 'what is to be deleted: files that name it; may be repeated', collect)
     .option('--against <path>', 'the world as it is, from files, with no service running; may be repeated (default: the installation)', collect)
     .option('-A, --all', 'of the installation: all domains, projects and environments')
-    .addOption(new Option('--fail-on <effect>', 'exit with 1 where anything does so').choices(['open', 'close', 'any']))
-    .addHelpText('after', `${examples('osier policy plan -f new-policy.yaml --against manifests/', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy plan -f new-policy.yaml --against -', 'osier policy plan -f database.yaml -e production --fail-on open', 'osier policy plan --delete old-policy.yaml --against manifests/ -o json')}
-Live flows that would end are not counted: flow records do not say what is open now.\n`)
+    .addOption(new Option('--fail-on <effect>', 'exit with 1 where anything does so').choices(['open', 'close', 'live', 'any']))
+    .addHelpText('after', `${examples('osier policy plan -f new-policy.yaml --against manifests/', 'kubectl get ns,nodes,pods,netpol -A -o json | osier policy plan -f new-policy.yaml --against -', 'osier policy plan -f database.yaml -e production --fail-on live', 'osier policy plan --delete old-policy.yaml --against manifests/ -o json')}
+Of the installation, its nodes are asked which connections they hold now, and it is told which of these would end; --fail-on live also fails where that is not known.\n`)
     .action(async (_options: unknown, command: Command) => {
       ending.code = await (await import('./commands/policy-plan.ts')).policyPlan(io, command.optsWithGlobals());
     });

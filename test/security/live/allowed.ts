@@ -25,7 +25,7 @@ export function mayWish(who: Person, noun: string, verb: string): boolean {
 
 const ofNode = (node: string, subject: string): boolean => {
   const t = subject.split('.');
-  return subject === `osier.receipt.${node}` || (subject.startsWith(`osier.observation.${node}.`)) || (t[0] === 'osier' && t[1] === 'flow' && t.length === 5 && t[4] === node)
+  return subject === `osier.receipt.${node}` || subject === `osier.connections.${node}` || (subject.startsWith(`osier.observation.${node}.`)) || (t[0] === 'osier' && t[1] === 'flow' && t.length === 5 && t[4] === node)
     || ['node', 'join'].some((which) => subject === `$JS.API.CONSUMER.MSG.NEXT.STATE.${which}-${node}` || subject.startsWith(`$JS.ACK.STATE.${which}-${node}.`));
 };
 
@@ -38,6 +38,7 @@ export function maySay(who: Person, subject: string): boolean {
 
 /** Whether a message on `subject` may come to the ears of `who`. */
 export function mayHear(who: Person, subject: string): boolean {
+  if (subject === `osier.ask.connections.${who.node}`) return true;
   const [osier, what, domain, project] = subject.split('.');
   return osier === 'osier' && (what === 'outcome' || what === 'flow') && isWithin(who, domain, project);
 }

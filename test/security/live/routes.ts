@@ -30,7 +30,7 @@ export const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ...objects('/v1/platform-policies', '{name}', 'platform', 'admin'),
   ...['routing-domains', 'leases'].flatMap((plural) => objects(`${env}/${plural}`, '{name}', 'project', 'viewer').slice(0, 2)),
   ['POST /v1/intents/{domain}/{project}/{environment}/{noun}/{verb}', ['project', 'editor']],
-  ['GET /v1/outcomes/{domain}/{project}/{intentId}', ['project', 'viewer']], ['POST /v1/enforcement', ['narrowed', 'viewer']], ['GET /v1/flows', ['narrowed', 'viewer']],
+  ['GET /v1/outcomes/{domain}/{project}/{intentId}', ['project', 'viewer']], ['POST /v1/enforcement', ['narrowed', 'viewer']], ['GET /v1/connections', ['narrowed', 'viewer']], ['GET /v1/flows', ['narrowed', 'viewer']],
   ['GET /v1/audit', ['narrowed', 'approver']], ['GET /v1/dead-letters', ['narrowed', 'approver']],
   [`GET ${dead}`, ['project', 'approver']], [`DELETE ${dead}`, ['project', 'approver']], [`POST ${dead}/retry`, ['project', 'approver']],
   ...['POST /v1/backups', 'POST /v1/restores', 'PUT /v1/restores/{restore}/{offset}', 'POST /v1/restores/{restore}/start', 'DELETE /v1/restores/{restore}'].map((route): [string, Rule] => [route, ['platform', 'admin']]),

@@ -1,5 +1,5 @@
 import { catalogue } from '@osier/contracts/catalogue';
-import { barrierSubject, documentSubject, flowSubject, intentSubject, observationSubject, outcomeSubject, querySubject, receiptSubject } from '@osier/contracts/subjects';
+import { askConnectionsSubject, barrierSubject, connectionsSubject, documentSubject, flowSubject, intentSubject, observationSubject, outcomeSubject, querySubject, receiptSubject } from '@osier/contracts/subjects';
 import { interestSubject } from '@osier/contracts/coordination';
 import { deadSubject } from '@osier/contracts/dead';
 import { kindNames } from '@osier/contracts/kinds';
@@ -30,6 +30,8 @@ export function contractSubjects(who: Person): Speech[] {
     ...say('dead letter', scopes.map(({ domain, project }) => deadSubject(domain, project, 'forged'))),
     ...say('audit record', [`osier.audit.acme_${who.token}`, `osier.audit.${who.token}`, 'osier.audit.rival_spymaster', 'osier.audit._']),
     ...say('receipt', nodes.map(receiptSubject)),
+    ...say('question to a node', nodes.map(askConnectionsSubject)),
+    ...say('answer of a node', nodes.map(connectionsSubject)),
     ...say('observation', nodes.flatMap((node) => [observationSubject(node, 'hello'), observationSubject(node, 'drift'), observationSubject('_', `streams-${node}`)])),
     ...say('flow', nodes.flatMap((node) => scopes.slice(0, 4).flatMap(({ domain, project }) => [flowSubject(domain, project, node), `osier.live.${flowSubject(domain, project, node).slice('osier.'.length)}`]))),
     ...say('query', (Object.keys(queries) as QueryName[]).flatMap((name) => scopes.slice(2, 7).map(({ domain, project }) => querySubject(queries[name].service, domain, project, name.slice(queries[name].service.length + 1))))),
@@ -85,11 +87,12 @@ export const systemCalls = (account: string): Speech[] => [
 /** Where the answer to what one may say is not to arrive. */
 export const strangeReplies: readonly string[] = [
   'osier.intent.rival.vault.hidden.network.apply.spymaster', 'osier.intent.acme.shop.staging.network.apply.osier-topology', 'osier.outcome.rival.vault.forged', 'osier.outcome.acme.shop.forged', documentSubject({ ...vault, kind: 'network', parent: '_', id }),
-  'osier.receipt.n2', 'osier.observation.n2.hello', 'osier.flow.rival.vault.n2', 'osier.dead.rival.vault.forged', 'osier.audit._', 'osier.query.tenant._._.list', '$JS.API.STREAM.DELETE.STATE', '$JS.API.STREAM.INFO.STATE', '$SYS.REQ.CLAIMS.LIST', '_INBOX.other.2', '_R_.abc.ghi',
+  'osier.receipt.n2', 'osier.ask.connections.n2', 'osier.connections.n2', 'osier.observation.n2.hello', 'osier.flow.rival.vault.n2', 'osier.dead.rival.vault.forged', 'osier.audit._', 'osier.query.tenant._._.list', '$JS.API.STREAM.DELETE.STATE', '$JS.API.STREAM.INFO.STATE', '$SYS.REQ.CLAIMS.LIST', '_INBOX.other.2', '_R_.abc.ghi',
 ];
 /** What somebody may try to listen to. */
 export const ears: readonly string[] = [
   '>', '*', '*.>', 'osier.>', 'osier.*.>', '*.*.rival.>', 'osier.state.>', 'osier.state.rival.>', 'osier.intent.>', 'osier.intent.rival.>', 'osier.outcome.>', 'osier.outcome.*.*.*', 'osier.outcome.rival.>', 'osier.outcome.*.vault.>', 'osier.outcome.acme.>', 'osier.outcome.acme.shop.>',
   'osier.outcome.acme.blog.>', 'osier.outcome.acme._.*', 'osier.outcome._._.*', 'osier.flow.>', 'osier.flow.rival.>', 'osier.flow.*.*.n2', 'osier.flow.acme.>', 'osier.flow.acme.shop.>', 'osier.flow.acme.blog.>', 'osier.live.>', 'osier.live.flow.rival.>', 'osier.live.flow.acme.>', 'osier.query.>', 'osier.receipt.>', 'osier.receipt.n1',
+  'osier.ask.>', 'osier.ask.connections.*', 'osier.ask.connections.n1', 'osier.ask.connections.n2', 'osier.connections.>', 'osier.connections.*', 'osier.connections.n1', 'osier.connections.n2',
   'osier.observation.>', 'osier.dead.>', 'osier.audit.>', '_INBOX.>', '$JS.>', '$JS.API.>', '$JS.ACK.>', '$JS.EVENT.>', '$JS.FC.>', '$SYS.>', '$SYS.ACCOUNT.>', '$SYS.REQ.>', '$SRV.>', '_R_.>', '_GR_.>', '$NRG.>', '$KV.>', '$O.>',
 ];

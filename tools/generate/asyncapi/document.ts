@@ -3,7 +3,7 @@ import { helloTopic, interestSubject } from '@osier/contracts/coordination';
 import { eventType } from '@osier/contracts/envelope';
 import { kindNames, kinds, type Level } from '@osier/contracts/kinds';
 import { queries, type QueryName } from '@osier/contracts/queries';
-import { barrierSubject, flowSubject, intentSubject, observationSubject, outcomeSubject, querySubject, receiptSubject, stateSubject } from '@osier/contracts/subjects';
+import { askConnectionsSubject, barrierSubject, connectionsSubject, flowSubject, intentSubject, observationSubject, outcomeSubject, querySubject, receiptSubject, stateSubject } from '@osier/contracts/subjects';
 import { intentTitle, type Json, pascal, queryTitle, schemas } from './schemas.ts';
 
 const ref = (path: string): Json => ({ $ref: `#/${path}` });
@@ -120,6 +120,8 @@ export function asyncapi(): Json {
     told('Flows', flowSubject('{domain}', '{project}', '{node}'), 'FlowBatch', 'Flow records of a project, as a node saw them', 'tenant'),
     told('Receipt', receiptSubject('{node}'), 'Receipt', 'What a node has in its kernel, read back', 'service'),
     told('Observation', observationSubject('{node}', 'health'), 'Observation', 'What a node sees of itself; further topics: drift, repair, capacity, drops', 'service'),
+    told('ConnectionsQuestion', askConnectionsSubject('{node}'), 'ConnectionsQuestion', 'The door asks a node which connections its kernel holds now; not stored', 'service'),
+    told('ConnectionsPart', connectionsSubject('{node}'), 'ConnectionsPart', 'A part of its answer; not stored', 'service'),
     told('Hello', observationSubject('{node}', helloTopic), 'Hello', 'An agent that starts asks for all that concerns it', 'service'),
     told('Interest', interestSubject('{id}'), 'Interest', 'What a node is told of, and what it has to catch up with', 'service'),
     told('Barrier', barrierSubject, 'Barrier', 'Whoever has received it has received all that came before it', 'service'),

@@ -5,7 +5,7 @@ import { kindNames } from '@osier/contracts/kinds';
 import { tokenSchema } from '@osier/contracts/names';
 import { outcomeSchema } from '@osier/contracts/outcome';
 import { queries, type QueryName } from '@osier/contracts/queries';
-import { flowBatchSchema, observationSchema, receiptSchema } from '@osier/contracts/telemetry';
+import { connectionsPartSchema, connectionsQuestionSchema, flowBatchSchema, observationSchema, receiptSchema } from '@osier/contracts/telemetry';
 import { z } from 'zod';
 
 export type Json = Record<string, unknown>;
@@ -42,6 +42,7 @@ export function schemas(): Json {
   const all: Json = {
     IntentHeaders: schemaOf(intentHeaders, 'input'), TraceHeaders: schemaOf(traced, 'input'), Acknowledgement: schemaOf(acknowledgement),
     Outcome: schemaOf(outcomeSchema), Receipt: schemaOf(receiptSchema), FlowBatch: schemaOf(flowBatchSchema), Observation: schemaOf(observationSchema),
+    ConnectionsQuestion: schemaOf(connectionsQuestionSchema), ConnectionsPart: schemaOf(connectionsPartSchema),
     Hello: schemaOf(helloSchema), Interest: schemaOf(interestSchema), Barrier: schemaOf(barrierSchema),
   };
   for (const intent of catalogue) all[intentTitle(intent)] = schemaOf(intent.body, 'input');

@@ -7,11 +7,11 @@ import { type CommonOptions, sessionOf } from '../session.ts';
 export interface FlowsOptions extends CommonOptions { readonly follow?: boolean; readonly denied?: boolean; readonly shadow?: boolean; readonly since?: string }
 type Line = ({ domain: string; project: string; node: string } & Flow) | { domain: string; project: string; node: string; lost: number };
 
-const side = ({ address, port, endpoint }: Flow['source'], none = ''): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? none : `:${port}`}`;
+export const side = ({ address, port, endpoint }: Pick<Flow['source'], 'address' | 'port' | 'endpoint'>, none = ''): string => `${endpoint?.split('/').at(-1) ?? address}${port === 0 ? none : `:${port}`}`;
 /** Further denials are counted over all source ports. */
 const anyPort = (flow: Flow): string => (flow.verdict === 'denied' && ['TCP', 'UDP', 'SCTP'].includes(flow.protocol) ? ':*' : '');
 
-const ruleOf = (d: Flow['decisions'][number]): string => `rule ${d.rule}${d.policy === 'default' ? '' : ` of ${d.policy}`}`;
+export const ruleOf = (d: Flow['decisions'][number]): string => `rule ${d.rule}${d.policy === 'default' ? '' : ` of ${d.policy}`}`;
 /** What rules that are not in force would have done to it; whose they are, where that is another thing. */
 function shadowText({ shadow, verdict }: Flow): string {
   if (shadow === undefined) return '';

@@ -17,7 +17,7 @@ function whereOf({ pairs: [first] }: Change): 'own-node' | 'other-nodes' | undef
 }
 const whereText = { 'own-node': ' on the same node', 'other-nodes': ' on other nodes' } as const;
 
-function causeText(cause: Cause): string {
+export function causeText(cause: Cause): string {
   if (!('rule' in cause)) return cause.type === 'new' ? 'a side of it is new' : 'a side of it goes';
   if (cause.policy === null) return cause.rule === 'unreachable' ? 'in different environments' : cause.rule === 'no-connection' ? 'in different networks' : 'no policy decides';
   const rule = ruleText({ kind: cause.kind ?? '', name: cause.policy }, cause.rule);
@@ -66,7 +66,7 @@ export function planText({ comparison, findings, protocols }: Planned, name: Cen
     rows.length === 0 ? 'nothing opens and nothing closes' : table(['EFFECT', 'FROM → TO', 'PORTS', 'WHY'], rows),
     ...(now.length === 0 ? [] : ['', table(['FINDING', 'RULE', 'WHY'], now.map(findingText))]),
     '',
-    ...(rows.length === 0 ? [] : [`${pairsText(count(changes, 'opens'))} open, ${pairsText(count(changes, 'closes'))} close; live flows that would end are not counted`]),
+    ...(rows.length === 0 ? [] : [`${pairsText(count(changes, 'opens'))} open, ${pairsText(count(changes, 'closes'))} close`]),
     ...(['new', 'gone'] as const).flatMap((key) => (endpoints[key].length === 0 ? [] : [`${endpoints[key].length} ${key}: ${someOf(endpoints[key], shownNames)}`])),
     ...(before === 0 ? [] : [`${before} ${before === 1 ? 'rule was' : 'rules were'} dead, unreachable or redundant before as well: -o json lists them`]),
     ...[...undecided].map(([reason, pairs]) => `not decided for ${pairsText(pairs)}, which depend on what cannot be evaluated: ${reason}`),
