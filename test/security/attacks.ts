@@ -1,7 +1,7 @@
 import { nodeConsumers } from '@osier/bus/grants';
 import type { Message } from '@osier/bus/bus';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
-import { bytes, type Configuration, domainUser, intent, serviceUser, state, them, us, type World } from './world.ts';
+import { bytes, type Configuration, domainUser, intent, nodeUser, serviceUser, state, them, us, type World } from './world.ts';
 
 /** What somebody tries, and how to see that it worked. `mutant`: the weaker configuration under which it must work. */
 export interface Attack {
@@ -71,6 +71,17 @@ const replies: Attack[] = [
       w.node.publish(`$JS.API.CONSUMER.MSG.NEXT.STATE.${nodeConsumers(us.node).state}`, JSON.stringify({ batch: 10 }), { reply: `osier.receipt.${them.node}` });
       await w.node.flush();
       await w.services.publish(state(us.domain, 'mine'), bytes('{}'));
+      return async () => heard.length > 0;
+    },
+  },
+  {
+    name: "a node has its acknowledgement written where another node answers what it is asked", mutant: 'permissions',
+    run: async (w) => {
+      const service = await w.connect(serviceUser);
+      const heard = listen(service, `osier.connections.${them.node}`);
+      await service.flush();
+      w.node.publish(`osier.receipt.${us.node}`, bytes('{}'), { reply: `osier.connections.${them.node}` });
+      await w.node.flush();
       return async () => heard.length > 0;
     },
   },
@@ -154,6 +165,20 @@ function says(who: 'tenant' | 'node', subject: string, stream: string): Attack {
     },
   };
 }
+/** What nothing stores, heard by whoever is meant to hear it. */
+function tells(who: 'tenant' | 'node', subject: string, listener: string): Attack {
+  return {
+    name: `a ${who} says ${subject} to ${listener}`, mutant: 'open',
+    run: async (w) => {
+      const other = await w.connect(listener);
+      const heard = listen(other, subject);
+      await other.flush();
+      w[who].publish(subject, bytes('{}'));
+      await w[who].flush();
+      return async () => heard.length > 0;
+    },
+  };
+}
 const statements: Attack[] = [
   says('tenant', intent(them.domain, them.credential), 'INTENTS'),
   says('tenant', intent(us.domain, us.colleague), 'INTENTS'),
@@ -168,6 +193,10 @@ const statements: Attack[] = [
   says('node', `osier.observation.${them.node}.hello`, 'OBSERVATIONS'),
   says('node', state(us.domain, 'forged'), 'CHANGES'),
   says('node', intent(us.domain, us.credential, 'policy'), 'INTENTS'),
+  tells('node', `osier.connections.${them.node}`, serviceUser),
+  tells('tenant', `osier.connections.${us.node}`, serviceUser),
+  tells('node', `osier.ask.connections.${them.node}`, nodeUser(them.node)),
+  tells('tenant', `osier.ask.connections.${us.node}`, nodeUser(us.node)),
 ];
 
 /** `occasion` makes somebody else's message pass by. */
@@ -197,6 +226,9 @@ const ears: Attack[] = (['tenant', 'node'] as const).flatMap((who) => [
   overhears(who, `osier.flow.${them.domain}.>`, (w) => w.services.publish(`osier.flow.${them.domain}.shop.n3`, bytes('{}'))),
   overhears(who, 'osier.receipt.>', (w) => w.services.publish('osier.receipt.n3', bytes('{}'))),
   overhears(who, 'osier.query.>', question),
+  overhears(who, `osier.ask.connections.${them.node}`, (w) => w.services.tell(`osier.ask.connections.${them.node}`, bytes('{}'))),
+  overhears(who, 'osier.ask.>', (w) => w.services.tell(`osier.ask.connections.${them.node}`, bytes('{}'))),
+  overhears(who, 'osier.connections.>', (w) => w.services.tell(`osier.connections.${them.node}`, bytes('{}'))),
   overhears(who, '$JS.ACK.>', async (w) => {
     for await (const _message of readOwn(w)) break;
   }),

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { streams } from '@osier/contracts/streams';
+import type { Connections } from '@osier/contracts/telemetry';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mayHear, maySay } from './live/allowed.ts';
 import { hangUp } from './live/http.ts';
@@ -15,6 +16,8 @@ const replies = ['none', 'own', 'strange'] as const;
 type Reply = (typeof replies)[number];
 interface Attempt extends Speech { readonly mark: string; readonly reply: Reply; readonly to: string | undefined; readonly allowed: boolean }
 
+/** Answers to a question are heard by whoever asked, and stored nowhere. */
+const isStored = (subject: string): boolean => subject.startsWith('osier.') && !subject.startsWith('osier.connections.');
 const text = (message: { data: Uint8Array }): string => new TextDecoder().decode(message.data);
 const markIn = (body: string): string | undefined => /"forged":"([^"]+)"/.exec(body)?.[1];
 
@@ -108,11 +111,11 @@ describe('the bus, to everybody who has a credential', () => {
       const attempts = attemptsOf(who, account);
       const connection = await guest(who);
       const { answers, refusals } = await sayAll(connection, attempts);
-      await eventually(() => attempts.every(({ mark, allowed, reply, subject }) => !allowed || reply !== 'own' || !subject.startsWith('osier.') || answers.has(mark))).catch(() => undefined);
+      await eventually(() => attempts.every(({ mark, allowed, reply, subject }) => !allowed || reply !== 'own' || !isStored(subject) || answers.has(mark))).catch(() => undefined);
       for (const { mark, allowed, reply, subject } of attempts) {
         const answer = answers.get(mark)?.[0];
         if (!allowed && answer !== undefined) wrong.push(`answered: ${subject} of ${mark}: ${answer}`);
-        if (!allowed || reply !== 'own' || !subject.startsWith('osier.')) continue;
+        if (!allowed || reply !== 'own' || !isStored(subject)) continue;
         if (answer?.includes('"stream":') === true) acknowledged++;
         else wrong.push(`not acknowledged: ${subject} of ${mark}: ${answer}`);
       }
@@ -175,11 +178,14 @@ describe('the bus, to everybody who has a credential', () => {
       expect((await live.root('GET', `${inside(place)}/networks`)).status).toBe(200);
       expect((await live.root('DELETE', `${inside(place)}/networks/second`)).status).toBe(200);
     }
+    // Each node is asked, and answers.
+    expect((await live.root('GET', '/v1/connections')).json<Connections>()).toMatchObject({ nodes: ['n1', 'n2'], missing: [] });
     const heardBy = (path: string, subject: RegExp): boolean => heard.some((one) => one.who.path === path && subject.test(one.subject));
     for (const who of people.filter(({ node }) => node === undefined)) {
       const where = who.domain === '_' || who.domain === 'rival' ? vault : who.project === 'blog' ? places[1] ?? shop : shop;
       for (const what of ['outcome', 'flow']) await eventually(() => heardBy(who.path, new RegExp(`^osier\\.${what}\\.${where.domain}\\.${where.project}\\.`)));
     }
+    for (const node of ['n1', 'n2']) await eventually(() => heardBy(`platform-node-${node}`, new RegExp(`^osier\\.ask\\.connections\\.${node}$`)));
     await sleep(200);
     const foreign = heard.filter((one) => !mayHear(one.who, one.subject) || (one.who.domain !== 'rival' && one.who.domain !== '_' && secrets.some((secret) => one.body.includes(secret))));
     expect(foreign.map(({ who, ear, subject }) => `${who.path} by ${ear}: ${subject}`)).toEqual([]);

@@ -126,13 +126,16 @@ describe('the HTTP door, to everybody who has a credential', () => {
     console.log(`door: ${asked} questions about everything, each answered from within reach or refused`);
   }, 30_000);
 
-  it('flows, the audit log and dead letters are those of the scope, whatever filter is asked for', async () => {
+  it('flows, connections, the audit log and dead letters are those of the scope, whatever filter is asked for', async () => {
     const viewer = await asker(land.live, land.person('platform-watch'))('GET', '/v1/flows');
     expect(viewer.text).toMatch(vault.network);
+    const all = await asker(land.live, land.person('platform-watch'))('GET', '/v1/connections');
+    expect(all.text).toMatch(vault.network);
+    expect(all.json()).toMatchObject({ nodes: ['n1', 'n2'], missing: [] });
     let asked = 0;
     for (const who of strangers()) {
       const ask = asker(land.live, who);
-      for (const path of ['/v1/flows', '/v1/audit', '/v1/dead-letters']) {
+      for (const path of ['/v1/flows', '/v1/connections', '/v1/audit', '/v1/dead-letters']) {
         for (const query of ['', '?domain=_', '?domain=_&project=_', '?project=vault', '?domain=acme&project=_', '?domain=rival', '?domain=rival&project=vault', '?domain=*', '?domain=%3E', '?domain=acme&domain=rival', '?domain=acme&project=vault', '?environment=hidden', '?credential=spymaster&limit=1000', '?domain[]=rival', '?before=9999.9999&limit=1000', '?since=1h']) {
           const answer = await ask('GET', path + query);
           asked++;
@@ -143,8 +146,8 @@ describe('the HTTP door, to everybody who has a credential', () => {
     }
     expect((await asker(land.live, land.person('acme/approver'))('GET', '/v1/dead-letters')).json<{ items: { intentId: string }[] }>().items.map(({ intentId }) => intentId).sort()).toEqual([blog.dead, shop.dead]);
     expect((await asker(land.live, land.person('acme/shop-approver'))('GET', '/v1/dead-letters')).json<{ items: { intentId: string }[] }>().items.map(({ intentId }) => intentId)).toEqual([shop.dead]);
-    console.log(`door: ${asked} questions to logs, each answered from within reach or refused`);
-  }, 30_000);
+    console.log(`door: ${asked} questions to logs and nodes, each answered from within reach or refused`);
+  }, 60_000);
 
   it("enforcement tells of one's own changes alone, by whatever id and subject they are named", async () => {
     const states: { kind: string; id: string; subject: string; revision: number }[] = [];

@@ -1,6 +1,6 @@
 import { natsConfiguration } from '@osier/bus/accounts';
 import type { Bus } from '@osier/bus/bus';
-import { type CredentialFacts, nodeConsumers, nodeSubjects } from '@osier/bus/grants';
+import { type CredentialFacts, nodeConsumers, nodeQuestions, nodeSubjects } from '@osier/bus/grants';
 import { type Installation as Keys, newInstallation } from '@osier/bus/installation';
 import { connectBus } from '@osier/bus/jetstream';
 import { freePort, startNatsServer } from '@osier/bus/server';
@@ -47,7 +47,7 @@ const credentials: readonly CredentialFacts[] = [
 ];
 const nodes = [us.node, them.node];
 export const domainUser = (domain: string, credential: string): string => `${domain}/${credential}`;
-const nodeUser = (node: string): string => `node ${node}`;
+export const nodeUser = (node: string): string => `node ${node}`;
 export const serviceUser = 'services';
 
 export async function installation(configuration: Configuration): Promise<Installation> {
@@ -102,7 +102,7 @@ function oneAccount({ listen, storeDir }: { listen: string; storeDir: string }, 
     user(domainUser(domain, name), [`osier.intent.${domain}.*.*.*.*.${name}`], [`osier.outcome.${domain}.>`, `osier.flow.${domain}.>`, '_INBOX.>']));
   const agents = nodes.map((name) => {
     const own = Object.values(nodeConsumers(name)).map((consumer) => `$JS.API.CONSUMER.CREATE.STATE.${consumer}`);
-    return user(nodeUser(name), [...nodeSubjects(name), ...own], ['_INBOX.>']);
+    return user(nodeUser(name), [...nodeSubjects(name), ...own], ['_INBOX.>', ...nodeQuestions(name)]);
   });
   return `listen: "${listen}"
 jetstream { store_dir: "${storeDir}" }

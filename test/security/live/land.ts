@@ -1,6 +1,7 @@
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { kinds } from '@osier/contracts/kinds';
-import type { FlowBatch } from '@osier/contracts/telemetry';
+import { limits } from '@osier/contracts/limits';
+import type { Connection, ConnectionsPart, ConnectionsQuestion, FlowBatch } from '@osier/contracts/telemetry';
 import { type Person, enter, issue } from './people.ts';
 import { eventually, type Live, startLive } from './world.ts';
 
@@ -55,6 +56,24 @@ export const flowsOf = (place: Place, node: string): FlowBatch => {
   };
 };
 
+/** As an agent would tell it of itself, were it an endpoint of its own. */
+const connectionOf = ({ domain, project, environment, network, endpoint, subnet }: Place): Connection => {
+  const side = (last: string): Connection['source'] => ({ address: subnet.replace(/0\/24$/, last), port: 443, endpoint: `${domain}/${project}/${environment}/${endpoint}` });
+  const at = new Date().toISOString();
+  return { domain, project, environment, network, source: side('7'), destination: side('9'), protocol: 'TCP', state: 'established', since: at, lastPacketAt: at, packets: { forward: 1, reply: 1 }, bytes: { forward: 60, reply: 60 }, decisions: [], revision: 1 };
+};
+/** A node that tells whoever asks about what, of its own and of all others. */
+async function gossip(connection: NatsConnection, node: string): Promise<void> {
+  connection.subscribe(`osier.ask.connections.${node}`, {
+    callback: (_error, message) => {
+      const { id, most } = message.json<ConnectionsQuestion>();
+      const part: ConnectionsPart = { id, node, part: 0, last: true, connections: places.map(connectionOf).slice(0, Math.min(most, limits.connectionsPerAnswer)), notTold: 0 };
+      connection.publish(`osier.connections.${node}`, JSON.stringify(part));
+    },
+  });
+  await connection.flush();
+}
+
 const roles = ['viewer', 'editor', 'approver', 'admin'] as const;
 
 /** What nobody can read ends as a dead letter. */
@@ -98,6 +117,11 @@ async function settleIn(live: Live): Promise<Land> {
     for (const place of where) await bury(connection, place, person(path).token);
     await connection.close();
   }
+  const gossips = await Promise.all(['n1', 'n2'].map(async (node) => {
+    const connection = await enter(live, person(`platform-node-${node}`));
+    await gossip(connection, node);
+    return connection;
+  }));
   for (const place of places) {
     const node = await enter(live, person(`platform-node-${place.node}`));
     node.publish(`osier.flow.${place.domain}.${place.project}.${place.node}`, JSON.stringify(flowsOf(place, place.node)));
@@ -119,6 +143,9 @@ async function settleIn(live: Live): Promise<Land> {
       }
       return [...found];
     },
-    close: () => live.close(),
+    close: async () => {
+      await Promise.all(gossips.map((connection) => connection.close()));
+      await live.close();
+    },
   };
 }
