@@ -81,7 +81,7 @@ export class KernelTable<K, V> implements Target<K, V> {
   /** Batch by batch; of those whose key is not wanted the value is not looked at. */
   *walk(wanted: (key: K) => boolean): Generator<[K, V][]> {
     this.#enter();
-    for (const { keys, values, count } of readBatches(this.#fd, this.#key.size, this.#value.size, this.name)) {
+    for (const { keys, values, count } of readBatches(this.#fd, this.#key.size, this.#value.size, this.name, WALKED)) {
       const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
       const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength);
       const found: [K, V][] = [];

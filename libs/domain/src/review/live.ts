@@ -21,12 +21,16 @@ export function afterChange(before: IndexedWorld, after: IndexedWorld, open: Ope
   try {
     const was = sidesIn(before, open);
     if (was === undefined) return unknown;
-    if (!passes(was)) return { becomes: 'denied before' };
+    // There all the same: it is spared, or a kernel has not come to it yet.
+    const had = passes(was) ? Number.POSITIVE_INFINITY : secondsLeft(fateOf(was));
+    if (had === 0) return { becomes: 'denied before' };
     const is = sidesIn(after, open);
     if (is === undefined) return { becomes: 'ends', cause: { type: 'gone' } };
     if (passes(is)) return { becomes: 'goes on' };
-    const cause = { type: 'now' as const, ...place(decidedAt(is)) };
     const fate = fateOf(is);
+    // No change lengthens what a former one granted.
+    if (!passes(was) && secondsLeft(fate) >= had) return { becomes: 'denied before' };
+    const cause = { type: 'now' as const, ...place(decidedAt(is)) };
     return fate.ends === 'now' ? { becomes: 'ends', cause } : fate.ends === 'within' ? { becomes: 'drains', seconds: fate.seconds, cause } : { becomes: 'kept', cause };
   } catch (error) {
     if (!(error instanceof Undecidable)) throw error;
@@ -42,6 +46,6 @@ function sidesIn(world: IndexedWorld, { from, to, protocol, port, family }: Open
 /** Where both sides deny it, the one that lets it live the shortest. */
 function fateOf({ egress, ingress }: Sides): Fate {
   const fates = [egress, ingress].flatMap((where): Fate[] => (where?.action !== 'Deny' ? [] : [where.policy === undefined ? { ends: 'now' } : whatBecomes(where.policy)]));
-  const seconds = (fate: Fate): number => (fate.ends === 'now' ? 0 : fate.ends === 'within' ? fate.seconds : Number.POSITIVE_INFINITY);
-  return fates.reduce((least, fate) => (seconds(fate) < seconds(least) ? fate : least), { ends: 'by itself' });
+  return fates.reduce((least, fate) => (secondsLeft(fate) < secondsLeft(least) ? fate : least), { ends: 'by itself' });
 }
+const secondsLeft = (fate: Fate): number => (fate.ends === 'now' ? 0 : fate.ends === 'within' ? fate.seconds : Number.POSITIVE_INFINITY);
