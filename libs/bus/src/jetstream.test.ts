@@ -83,6 +83,25 @@ describe('JetStream bus on a server that comes and goes', () => {
     await consumption.stop();
   });
 
+  it('given a server killed and started again, goes on listening; given what it may not hear, says so, tries again, and stays connected', async () => {
+    const heard: string[] = [];
+    const problems: Error[] = [];
+    const [api, agent] = await Promise.all([connect(keys.service('api')), connect(keys.node('n1'))]);
+    const ear = await agent.listen('osier.ask.connections.n1', (said) => void heard.push(text(said)));
+    const refused = await agent.listen('osier.ask.connections.*', (said) => void heard.push(`foreign ${text(said)}`), { onProblem: (problem) => problems.push(problem) });
+    await until(() => api.tell('osier.ask.connections.n1', bytes('before')).then(() => heard.length > 0));
+    await server.kill();
+    await until(() => !api.connected && !agent.connected);
+    await expect(agent.tell('osier.connections.n1', bytes('x'))).rejects.toBeInstanceOf(BusUnavailable);
+    await server.start();
+    await until(() => api.tell('osier.ask.connections.n1', bytes('after')).then(() => heard.includes('after'), () => false));
+    await until(() => problems.length > 1);
+    expect(problems[0]).toBeInstanceOf(BusRefused);
+    expect(heard.filter((word) => word.startsWith('foreign'))).toEqual([]);
+    expect(agent.connected).toBe(true);
+    await Promise.all([ear.stop(), refused.stop()]);
+  });
+
   it('given a backlog, hands it over in whole batches, and what comes alone at once', async () => {
     // More than comes in one piece from the network.
     await Promise.all(Array.from({ length: 300 }, (_, n) => services.publish(subject('backlog', n), bytes('x'.repeat(3_000)))));

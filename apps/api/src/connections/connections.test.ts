@@ -162,6 +162,15 @@ describe('a question to nodes', () => {
     expect(questions.filter(([name]) => name === 'node-1').map(([, { most }]) => most)).toEqual([half, limits.connectionsPerAnswer]);
   }, 20_000);
 
+  it('asks for less while others ask, so that all answers together can be read', async () => {
+    const asked: number[] = [];
+    await bus.listen(askConnectionsSubject('node-1'), ({ data }) => void asked.push((decode(data) as ConnectionsQuestion).most));
+    const first = go(200);
+    await sleep(20);
+    await Promise.all([first, door.ask(scope, holdings, new AbortController().signal)]);
+    expect(asked).toEqual([limits.connectionsPerAnswer / 2, limits.connectionsPerAnswer / 4]);
+  });
+
   it('ends when whoever asked goes away', async () => {
     const gone = new AbortController();
     const asking = go(10_000, gone.signal);

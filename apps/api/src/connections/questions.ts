@@ -50,10 +50,11 @@ export function askConnections(bus: ApiBus, log: (problem: unknown) => void, wai
       const nodes = [...holdings.keys()];
       if (nodes.length === 0) return collection.answer();
       // All together no more than can be told, or the bus would bring more than can be read: one that has more is asked again for what the others have left of it.
-      const share = Math.max(1, Math.floor(collection.room / nodes.length));
+      const shareOf = (asked: readonly string[]): number => (asked.length === 0 ? 0 : Math.floor(collection.room / asked.length / (open.size + 1)));
+      const share = Math.max(1, shareOf(nodes));
       await round(collection, scope, nodes, share, signal);
       const again = collection.unfinished;
-      const further = again.length === 0 ? 0 : Math.floor(collection.room / again.length);
+      const further = shareOf(again);
       if (further > 0 && !signal.aborted) await round(collection, scope, again, Math.min(share + further, limits.connectionsPerAnswer), signal);
       return collection.answer();
     },
