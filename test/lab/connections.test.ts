@@ -111,6 +111,22 @@ describe('the connections that are open now', () => {
     await waitEnforced(lab, (await lab.client.delete('policy', scope('staging'), 'near')).changes);
   }, 60_000);
 
+  it('would go on where the policy that denies one keeps it: osier policy plan says so, and so does the connection', async () => {
+    const file = join(folder, 'far.yaml');
+    const spec = { appliesTo: { matchTags: { app: 'far' } }, liveConnections: 'keep', ingress: [] };
+    writeFileSync(file, JSON.stringify({ kind: 'policy', name: 'far', spec }));
+    expect((JSON.parse((await osier(['policy', 'plan', '-f', file, ...staging, '-o', 'json'])).out) as { live: object }).live).toMatchObject({ ends: [], drains: [], kept: [{ to: 'acme/shop/staging/far', connections: 1 }] });
+    await waitEnforced(lab, (await lab.client.apply('policy', scope('staging'), 'far', spec)).changes);
+    await say('web', 'far');
+    const denied = { policy: 'acme/shop/staging/far', rule: 'default-deny' };
+    expect((await connections(...staging)).connections).toEqual([expect.objectContaining({ spared: {}, decisions: expect.arrayContaining([expect.objectContaining(denied)]) })]);
+    await waitEnforced(lab, (await lab.client.delete('policy', scope('staging'), 'far')).changes);
+    await say('web', 'far');
+    const [allowed] = (await connections(...staging)).connections;
+    expect(allowed?.spared).toBeUndefined();
+    expect(allowed?.decisions).not.toContainEqual(expect.objectContaining(denied));
+  }, 60_000);
+
   it('are not those of another project', async () => {
     const creds = join(folder, 'blog.creds');
     expect(await osier(['credentials', 'issue', 'blog', '-d', 'acme', '--project', 'blog', '--role', 'admin', '--out', creds])).toMatchObject({ code: 0 });

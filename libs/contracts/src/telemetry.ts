@@ -39,6 +39,7 @@ const decision = z.object({
   policyId: z.string(),
   rule: z.string().meta({ description: 'The rule by name or number in its policy, or default-allow, default-deny' }),
 });
+const sparedSchema = z.object({ until: timeSchema.optional().meta({ description: 'Absent: until it ends by itself' }) });
 /** One conversation as one node saw it start, end, or be denied. */
 export const flowSchema = z.object({
   event: z.enum(['start', 'end', 'denied']),
@@ -54,7 +55,7 @@ export const flowSchema = z.object({
   decisions: z.array(decision).meta({ description: 'The rule of each direction that this node decided' }),
   shadow: z.object({ verdict: z.enum(['allowed', 'denied']), egress: decision.optional(), ingress: decision.optional() }).optional()
     .meta({ description: 'What would have been decided under rules that are not in force, where an endpoint on this node has such: it changed nothing. A direction is told that had such rules and was asked; where the shadow denies, the last one told did' }),
-  spared: z.object({ until: timeSchema.optional().meta({ description: 'Absent: until it ends by itself' }) }).optional()
+  spared: sparedSchema.optional()
     .meta({ description: 'The rules told here deny the connection since a change, and their policy lets it go on (liveConnections). Told by a record of its own when that begins: denied, with the verdict allowed; and with its end' }),
   revision: z.int().meta({ description: 'In force when it was decided' }),
   packets: z.object({ forward: z.int(), reply: z.int() }),
@@ -79,7 +80,8 @@ export const connectionSchema = z.object({
   since: timeSchema, lastPacketAt: timeSchema,
   packets: z.object({ forward: z.int(), reply: z.int() }),
   bytes: z.object({ forward: z.int(), reply: z.int() }),
-  decisions: z.array(decision).meta({ description: 'The rule of each direction that allowed it last' }),
+  decisions: z.array(decision).meta({ description: 'The rule of each direction that decided it last' }),
+  spared: sparedSchema.optional().meta({ description: 'The rules told here deny it since a change, and their policy lets it go on (liveConnections)' }),
   revision: z.int().meta({ description: 'In force when it was judged last' }),
 });
 export type Connection = z.infer<typeof connectionSchema>;

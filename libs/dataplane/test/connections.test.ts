@@ -47,7 +47,7 @@ describe('what is tracked', () => {
     const full = new Bench({ conntrack: 65_536 });
     try {
       full.kernel.flip(1n);
-      const blank = { firstSeen: 1n, lastSeen: 1n, packets: [1n, 0n], bytes: [1n, 0n], revision: 1n, epoch: 1, network: 1, egressRule: 1, ingressRule: 1, sourceIdentity: 1, destinationIdentity: 1, sourceIfindex: 1, destinationIfindex: 1, ended: 0, policyPort: 80, state: ConntrackState.new, initiatorHigh: 0, fins: 0, shadowVerdict: 0, shadowEgressRule: 0, shadowIngressRule: 0 } as const;
+      const blank = { firstSeen: 1n, lastSeen: 1n, packets: [1n, 0n], bytes: [1n, 0n], revision: 1n, epoch: 1, network: 1, egressRule: 1, ingressRule: 1, sourceIdentity: 1, destinationIdentity: 1, sourceIfindex: 1, destinationIfindex: 1, ended: 0, policyPort: 80, state: ConntrackState.new, initiatorHigh: 0, fins: 0, shadowVerdict: 0, shadowEgressRule: 0, shadowIngressRule: 0, sparedUntil: 0n } as const;
       const keyOf = (rd: number, i: number) => ({ low: address('10.0.0.1'), high: address(`10.1.${i >> 8}.${i & 255}`), lowPort: i & 0xffff, highPort: 80, rd, protocol: p.TCP });
       const put = (rd: number, from: number, to: number) => full.conntrack.put(Array.from({ length: to - from }, (_, i) => [keyOf(rd, from + i), { ...blank, packets: [1n, 0n], bytes: [1n, 0n] }] as const));
       for (let i = 0; i < 60_000; i += 4_000) put(7, i, i + 4_000);

@@ -31,6 +31,15 @@ describe('what nodes say of their connections', () => {
     });
   });
 
+  it.each<[string, Connection['spared'], Connection['spared'], Connection['spared']]>([
+    ['by neither', undefined, undefined, undefined], ['by one for ever', undefined, {}, {}], ['by one for a while', {}, { until: '2026-01-01T10:01:00.000Z' }, { until: '2026-01-01T10:01:00.000Z' }],
+    ['by both for a while', { until: '2026-01-01T10:02:00.000Z' }, { until: '2026-01-01T10:01:00.000Z' }, { until: '2026-01-01T10:01:00.000Z' }],
+  ])('is spared %s, as the stricter of two has it', (_by, a, b, expected) => {
+    const collection = asked();
+    for (const [node, spared] of [['node-1', a], ['node-2', b]] as const) collection.take(node, part(node, [connection(spared && { spared })]));
+    expect(collection.answer().connections.map(({ spared }) => spared)).toEqual([expected]);
+  });
+
   it.each<[string, Partial<Connection>]>([
     ['another protocol', { protocol: 'UDP' }], ['another source port', { source: side(1, 40_001) }], ['another port', { destination: side(2, 81) }], ['the other direction', { source: side(2, 80), destination: side(1, 40_000) }], ['another source', { source: side(3, 40_000) }],
   ])('is two where they differ in %s', (_what, over) => {

@@ -90,7 +90,15 @@ function both(a: Told, b: Told): Told {
     source: { ...b.source, ...a.source }, destination: { ...b.destination, ...a.destination },
     since: a.since < b.since ? a.since : b.since, lastPacketAt: a.lastPacketAt > b.lastPacketAt ? a.lastPacketAt : b.lastPacketAt,
     state: connectionStates[Math.max(connectionStates.indexOf(a.state), connectionStates.indexOf(b.state))] ?? a.state,
+    ...sparedOf(a, b),
     decisions: [...a.decisions, ...b.decisions.filter(({ direction }) => !directions.has(direction))].sort((x, y) => (x.direction < y.direction ? -1 : 1)),
     revision: Math.min(a.revision, b.revision),
   };
+}
+
+/** What one node cuts ends for both. */
+function sparedOf({ spared: a }: Told, { spared: b }: Told): Pick<Told, 'spared'> {
+  if (a === undefined || b === undefined) return { spared: a ?? b };
+  const [until] = [a.until, b.until].filter((one) => one !== undefined).sort();
+  return { spared: until === undefined ? {} : { until } };
 }

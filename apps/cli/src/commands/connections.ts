@@ -4,7 +4,7 @@ import type { Io } from '../io.ts';
 import { print, table } from '../output.ts';
 import type { Place } from '../place.ts';
 import { type CommonOptions, type Session, sessionOf } from '../session.ts';
-import { ruleOf, side } from './flows.ts';
+import { ruleOf, side, sparedText } from './flows.ts';
 
 export interface ConnectionsOptions extends CommonOptions { readonly all?: boolean }
 type Connection = Connections['connections'][number];
@@ -31,7 +31,7 @@ const both = ({ forward, reply }: Connection['bytes']): string => `${forward}/${
 function connectionsText({ connections }: Connections): string {
   if (connections.length === 0) return 'no connections here';
   return table(['ENVIRONMENT', 'CONNECTION', 'STATE', 'SINCE', 'LAST PACKET', 'PACKETS', 'BYTES', 'NODES', 'RULES'], connections.map((one) => [
-    [one.domain, one.project, one.environment].join('/'), endsOf(one), one.state, one.since.slice(0, 19), one.lastPacketAt.slice(11, 19), both(one.packets), both(one.bytes), one.nodes.join(','), one.decisions.map((d) => `${ruleOf(d)} (${d.direction})`).join(', '),
+    [one.domain, one.project, one.environment].join('/'), endsOf(one), `${one.state}${sparedText(one)}`, one.since.slice(0, 19), one.lastPacketAt.slice(11, 19), both(one.packets), both(one.bytes), one.nodes.join(','), one.decisions.map((d) => `${ruleOf(d)} (${d.direction})`).join(', '),
   ]));
 }
 

@@ -22,7 +22,7 @@ function shadowText({ shadow, verdict }: Flow): string {
 }
 
 /** A connection that goes on although its rules deny it since a change. */
-const sparedText = ({ spared }: Flow): string => (spared === undefined ? '' : spared.until === undefined ? ' (kept)' : ` (drains until ${spared.until.slice(11, 19)})`);
+export const sparedText = ({ spared }: Pick<Flow, 'spared'>): string => (spared === undefined ? '' : spared.until === undefined ? ' (kept)' : ` (drains until ${spared.until.slice(11, 19)})`);
 
 /** One line for a person: when, where, who to whom, the verdict and the rule that gave it. */
 export function flowText(line: Line): string {

@@ -73,6 +73,16 @@ describe('a node that is asked for its connections', () => {
     expect(Math.abs(Date.parse(part?.connections[0]?.since ?? '') - (Date.now() - 60_000))).toBeLessThan(5_000);
   });
 
+  it('says that its rules deny it, and how long they let it go on', async () => {
+    const ask = await start();
+    hold(staging, 40_000, { sparedUntil: 2n ** 64n - 1n });
+    hold(staging, 40_001, { sparedUntil: ago(-30_000) });
+    await ask();
+    const told = (await answered()).flatMap(({ connections }) => connections).sort((a, b) => a.source.port - b.source.port).map(({ spared }) => spared);
+    expect(told).toEqual([{}, { until: expect.any(String) }]);
+    expect(Math.abs(Date.parse(told[1]?.until ?? '') - (Date.now() + 30_000))).toBeLessThan(5_000);
+  });
+
   it('names as the source who began it, and asks of an echo what a rule would be asked', async () => {
     const ask = await start();
     hold(staging, 80, { initiatorHigh: 1, policyPort: 80 });

@@ -1,7 +1,8 @@
 import { type Connection, connectionStates } from '@osier/contracts/telemetry';
 import type { ConfigRecord, ConntrackEntry, ConntrackKey } from '@osier/dataplane/kernel';
 import { ConntrackState, Timeouts } from '@osier/dataplane/records';
-import { type Directory, decisionsOf, protocolOf, side } from '../flows/resolve.ts';
+import { timeOf } from '../boot-time.ts';
+import { type Directory, decisionsOf, protocolOf, side, sparedOf } from '../flows/resolve.ts';
 
 /** Milliseconds that an entry may be silent, as idle_limit of bpf/collect.h has it. */
 function idleLimit({ protocol }: Pick<ConntrackKey, 'protocol'>, { packets, state }: Pick<ConntrackEntry, 'packets' | 'state'>, c: ConfigRecord): number {
@@ -19,7 +20,6 @@ export const isLive = (key: ConntrackKey, entry: ConntrackEntry, config: ConfigR
 export function connectionOf(key: ConntrackKey, entry: ConntrackEntry, directory: Directory, bootTime: number): Connection | undefined {
   const [domain, project, environment] = directory.environment(key.rd)?.split('/') ?? [];
   if (domain === undefined || project === undefined || environment === undefined) return undefined;
-  const at = (time: bigint): string => new Date(bootTime + Number(time / 1_000_000n)).toISOString();
   const told = (address: Uint8Array, port: number): Connection['source'] => {
     const { tags: _, ...rest } = side(key.rd, address, port, directory);
     return rest;
@@ -29,7 +29,7 @@ export function connectionOf(key: ConntrackKey, entry: ConntrackEntry, directory
   return {
     domain, project, environment, network: directory.networkName(key.rd, entry.network),
     source: told(source, sourcePort), destination: told(destination, entry.policyPort), protocol: protocolOf(key.protocol),
-    state: connectionStates[entry.state - 1] ?? 'new', since: at(entry.firstSeen), lastPacketAt: at(entry.lastSeen),
-    packets: both(entry.packets), bytes: both(entry.bytes), decisions: decisionsOf(entry, directory), revision: Number(entry.revision),
+    state: connectionStates[entry.state - 1] ?? 'new', since: timeOf(entry.firstSeen, bootTime), lastPacketAt: timeOf(entry.lastSeen, bootTime),
+    packets: both(entry.packets), bytes: both(entry.bytes), decisions: decisionsOf(entry, directory), ...sparedOf(entry, bootTime), revision: Number(entry.revision),
   };
 }

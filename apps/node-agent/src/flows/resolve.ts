@@ -4,6 +4,7 @@ import { EndedBy, FlowKind, Verdict } from '@osier/dataplane/records';
 import { fromMapped16 } from '@osier/domain/net/ipv4';
 import type { RuleInfo } from '@osier/domain/policy/model';
 import { type Changed, type NodeProgram, type Place, placeKey } from '@osier/domain/reconcile/program';
+import { timeOf } from '../boot-time.ts';
 
 /** What numbers and addresses of flow records stand for, as far as this node knows. */
 export interface Directory {
@@ -45,11 +46,9 @@ export function resolve(event: FlowEvent, directory: Directory, bootTime: number
   return { environment, flow };
 }
 
-const timeOf = (bootNanoseconds: bigint, bootTime: number): string => new Date(bootTime + Number(bootNanoseconds / 1_000_000n)).toISOString();
-
 /** All ones: never. */
 const never = 2n ** 64n - 1n;
-function sparedOf({ sparedUntil }: FlowEvent, bootTime: number): Pick<Flow, 'spared'> {
+export function sparedOf({ sparedUntil }: Pick<FlowEvent, 'sparedUntil'>, bootTime: number): Pick<Flow, 'spared'> {
   return sparedUntil === 0n ? {} : { spared: sparedUntil === never ? {} : { until: timeOf(sparedUntil, bootTime) } };
 }
 
