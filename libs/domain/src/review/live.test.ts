@@ -27,6 +27,7 @@ describe('a connection that there is', () => {
     ['of an echo ends by type and code', [], [policy('web', fromWeb({ protocol: 'ICMP', type: 3 }))], { protocol: 'ICMP', port: 0x0800 }, { becomes: 'ends' }],
     ['the other way round is another', [], [closed()], { from: open.to, to: open.from }, { becomes: 'goes on' }],
     ['that is denied already is none of the change', [closed()], [closed(), out()], {}, { becomes: 'denied before' }],
+    ['that is cut at this moment is none of the change, though it allows what is new', [closed()], [], {}, { becomes: 'denied before' }],
     ['that is kept goes on being kept', [closed({ liveConnections: 'keep' })], [closed({ liveConnections: 'keep', priority: 5 })], {}, { becomes: 'denied before' }],
     ['that is kept ends where it is kept no more', [closed({ liveConnections: 'keep' })], [closed()], {}, { becomes: 'ends' }],
     ['that is kept ends where another cuts it', [closed({ liveConnections: 'keep' })], [closed({ liveConnections: 'keep' }), out()], {}, { becomes: 'ends' }],
