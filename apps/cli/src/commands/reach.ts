@@ -1,5 +1,5 @@
 import { decide, Undecidable } from '@osier/domain/rules/decide';
-import { hasOpaque, type IndexedWorld, indexWorld } from '@osier/domain/rules/index-world';
+import { type IndexedWorld, indexWorld } from '@osier/domain/rules/index-world';
 import type { Party } from '@osier/domain/rules/model';
 import { exitCodes, type ExitCode, Failure, usage } from '../failure.ts';
 import type { Format, Io } from '../io.ts';
@@ -7,7 +7,7 @@ import { print, toJson, toYaml } from '../output.ts';
 import { levels } from '../place.ts';
 import { liveObjects, sessionOr, type WorldOptions } from '../policy/worlds.ts';
 import { type Question, question, readProbes } from '../reach/probes.ts';
-import { addressDoubt, type Answer, answerOf, answersText, problemText, validationText } from '../reach/show.ts';
+import { addressDoubt, type Answer, answerOf, answersText, isUndecided, problemText, validationText } from '../reach/show.ts';
 import { readWorld, type Sources, unknownGroups, worldFrom } from '../reach/sources.ts';
 
 export interface ReachOptions extends WorldOptions {
@@ -38,18 +38,23 @@ export async function reach(io: Io, options: ReachOptions): Promise<ExitCode> {
   warn(io, sources);
   const index = indexWorld(sources.world);
   const questions = options.probes === undefined ? asked(index, options) : (await readProbes(options.probes, io)).map((probe, i) => question(index, probe, `probes[${i}]`));
+  let undecided: Answer | undefined;
   const answers = function* (): Generator<Answer> {
-    for (const [i, one] of questions.entries()) yield answer(index, one, options.probes === undefined ? '' : `probes[${i}]`);
+    for (const question of questions) {
+      const one = answer(index, question);
+      if (isUndecided(one)) undecided ??= one;
+      yield one;
+    }
   };
-  // An answer is whole or is none: what could be refused half-way is found out before the first word.
-  if (hasOpaque(sources.world)) for (const _ of answers()) continue;
   if (options.output === 'json') writeJson(io, answers());
   else {
     const all = [...answers()];
     if (options.output === 'yaml') io.out(await toYaml([{ verdicts: all.map(answerOf) }]));
     else io.out(answersText(all));
   }
-  return exitCodes.ok;
+  if (undecided === undefined) return exitCodes.ok;
+  io.err(`not decided is ${undecided.question.probe.from} → ${undecided.question.probe.to}, which ${undecided.decision.reason}; change that field, or do not ask about it`);
+  return exitCodes.refused;
 }
 
 async function live(io: Io, options: ReachOptions): Promise<Sources> {
@@ -82,12 +87,13 @@ function warn(io: Io, { warnings, world, unknown }: Sources): void {
   for (const line of [...unknown, ...(doubt === undefined ? [] : [doubt])]) io.err(`warning: ${line}`);
 }
 
-function answer(index: IndexedWorld, one: Question, at: string): Answer {
+function answer(index: IndexedWorld, question: Question): Answer {
   try {
-    return { question: one, decision: decide(index, one) };
+    return { question, decision: decide(index, question) };
   } catch (error) {
     if (!(error instanceof Undecidable)) throw error;
-    throw new Failure(exitCodes.refused, 'undecidable', `whether ${one.probe.from} reaches ${one.probe.to} depends on what cannot be evaluated: ${error.message}`, 'Change that field, or leave the probe out.', at);
+    const { policy, message } = error;
+    return { question, decision: { verdict: 'Undecided', tier: null, policy: policy.name, kind: policy.kind, rule: null, reason: `depends on what cannot be evaluated: ${message}`, egress: undefined, ingress: undefined } };
   }
 }
 

@@ -4,13 +4,17 @@ import { table } from '../output.ts';
 import type { Question } from './probes.ts';
 import type { ObjectProblem, Sources } from './sources.ts';
 
-export interface Answer { readonly question: Question; readonly decision: Decision }
+export interface Answer { readonly question: Question; readonly decision: Decision | Undecided }
+/** It depends on what cannot be evaluated; `policy` is whose. */
+export interface Undecided extends Omit<Decision, 'verdict' | 'tier' | 'rule'> { readonly verdict: 'Undecided'; readonly tier: null; readonly rule: null }
 
 /** An answer as it is printed: the fields of the probe, then the verdict. */
 export const answerOf = ({ question, decision }: Answer): Record<string, unknown> => ({ ...question.probe, ...decision, egress: decision.egress ?? null, ingress: decision.ingress ?? null });
 
+export const isUndecided = ({ decision }: Answer): boolean => decision.verdict === 'Undecided';
+
 const portOf = ({ protocol, port }: Question): string => (port === undefined ? protocol : `${protocol} ${port}`);
-const decidedBy = ({ tier, kind, policy, rule }: Decision): string => (policy === null ? (tier !== 'Default' ? rule : rule === 'self' ? 'itself' : 'no policy') : `${kind} ${policy}, ${rule}${tier === kind || tier === 'Project' ? '' : ` (${tier})`}`);
+const decidedBy = ({ tier, kind, policy, rule, reason }: Answer['decision']): string => (rule === null ? reason : policy === null ? (tier !== 'Default' ? rule : rule === 'self' ? 'itself' : 'no policy') : `${kind} ${policy}, ${rule}${tier === kind || tier === 'Project' ? '' : ` (${tier})`}`);
 
 /** One answer as a paragraph, several as a list; of a matrix the pairs that are denied stand out by their word. */
 export function answersText(answers: readonly Answer[]): string {
@@ -22,7 +26,8 @@ export function answersText(answers: readonly Answer[]): string {
   }
   const allowed = answers.filter(({ decision }) => decision.verdict === 'Allow').length;
   const rows = answers.map(({ question, decision }) => [question.probe.from, question.probe.to, portOf(question), decision.verdict, decidedBy(decision)]);
-  return `${table(['FROM', 'TO', 'PORT', 'VERDICT', 'DECIDED BY'], rows)}\n\n${answers.length} asked: ${allowed} allowed, ${answers.length - allowed} denied`;
+  const undecided = answers.filter(isUndecided).length;
+  return `${table(['FROM', 'TO', 'PORT', 'VERDICT', 'DECIDED BY'], rows)}\n\n${answers.length} asked: ${allowed} allowed, ${answers.length - allowed - undecided} denied${undecided === 0 ? '' : `, ${undecided} not decided`}`;
 }
 
 const objectName = ({ kind, namespace, name }: ObjectProblem): string => `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}`.trim();

@@ -9,6 +9,10 @@ export const itemsPerPeer = 25;
 const cidrLength = 43;
 export const nameLength = 100;
 
+/** Conditions are all that the status of these kinds has. An API server drops it from what is applied. */
+const any = { type: 'any' } as const;
+export const policyStatus: Schema = { type: 'names', fields: { conditions: { type: 'names', fields: { lastTransitionTime: any, message: any, observedGeneration: any, reason: any, status: any, type: any } } } };
+
 export const namespacedPod = (required: readonly string[]): ObjectSchema =>
   ({ type: 'object', required, fields: { namespaceSelector: customSelector, podSelector: customSelector } });
 export const subjectSchema = (required: readonly string[]): ObjectSchema =>
@@ -46,8 +50,8 @@ export function partiesOf(value: Json, path: string): PartySelector | Opaque {
   const pods = isObject(value['pods']) ? value['pods'] : undefined;
   const scopeTags = pods === undefined ? selectorOf(value['namespaces'], child(path, 'namespaces')) : selectorOf(pods['namespaceSelector'], `${path}.pods.namespaceSelector`);
   const tags = pods === undefined ? [] : selectorOf(pods['podSelector'], `${path}.pods.podSelector`);
-  if (isOpaque(scopeTags)) return scopeTags;
-  return isOpaque(tags) ? tags : { type: 'parties', scopeTags, tags };
+  const [read, opaque] = [{ type: 'parties', scopeTags: isOpaque(scopeTags) ? [] : scopeTags, tags: isOpaque(tags) ? [] : tags } as const, [scopeTags, tags].find(isOpaque)];
+  return opaque === undefined ? read : { ...opaque, among: read };
 }
 
 export function peerOf(value: Json, path: string): Peer[] {
@@ -60,10 +64,10 @@ export function peerOf(value: Json, path: string): Peer[] {
   }
   if (isObject(value['nodes'])) {
     const tags = selectorOf(value['nodes'], child(path, 'nodes'));
-    return [isOpaque(tags) ? tags : { type: 'nodes', tags }];
+    return [isOpaque(tags) ? { ...tags, among: 'nodes' } : { type: 'nodes', tags }];
   }
   if (Array.isArray(value['domainNames'])) {
-    return [{ type: 'opaque', field: child(path, 'domainNames'), outsideOnly: true, why: 'rules by domain name are not evaluated; ask about a pod instead of an address, or write the rule with networks' }];
+    return [{ type: 'opaque', field: child(path, 'domainNames'), among: 'outside', why: 'rules by domain name are not evaluated; ask about a pod instead of an address, or write the rule with networks' }];
   }
   return [partiesOf(value, path)];
 }

@@ -133,7 +133,7 @@ class Translator {
       case 'nodes': return this.nodesOf(peer);
       case 'group': throw new Error('a group in a policy of Kubernetes');
       case 'opaque':
-        if (peer.outsideOnly) this.leaveOut(`${peer.field} means nobody here: ${peer.why}`);
+        if (peer.among === 'outside') this.leaveOut(`${peer.field} means nobody here: ${peer.why}`);
         else this.refuse(peer);
         return [];
     }

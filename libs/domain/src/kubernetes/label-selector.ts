@@ -56,7 +56,7 @@ export function selectorOf(selector: unknown, path: string): TagSelector | Opaqu
   if (!isObject(selector)) return [];
   let wrong: string | undefined;
   checkSelector(selector, path, (at, reason) => (wrong ??= `${at}: ${reason}`));
-  if (wrong !== undefined) return { type: 'opaque', field: path, why: `no implementation can evaluate this selector, although an API server accepts it (${wrong})`, outsideOnly: false };
+  if (wrong !== undefined) return { type: 'opaque', field: path, why: `no implementation can evaluate this selector, although an API server accepts it (${wrong})`, among: { type: 'parties', scopeTags: [], tags: [] } };
   const labels = isObject(selector['matchLabels']) ? Object.entries(selector['matchLabels']) : [];
   return [
     ...labels.map(([key, value]): Condition => ({ key, operator: 'In', values: [typeof value === 'string' ? value : ''] })),

@@ -80,7 +80,7 @@ describe('an address', () => {
 });
 
 describe('what cannot be evaluated', () => {
-  const names: Opaque = { type: 'opaque', field: 'spec.egress[0].to[0].domainNames', why: 'it is by name', outsideOnly: true };
+  const names: Opaque = { type: 'opaque', field: 'spec.egress[0].to[0].domainNames', why: 'it is by name', among: 'outside' };
   const named = (more: Partial<Rule> = {}): Policy => policy('names', { egress: [rule('Allow', { peers: [names], ...more }), rule('Deny')] });
 
   it('is refused with its field where the decision depends on it', () => {
@@ -95,9 +95,28 @@ describe('what cannot be evaluated', () => {
     expect(ask(world([policy('a', { egress: [rule('Deny')] }), named()]), web, far).verdict).toBe('Deny');
   });
   it('a subject that cannot be evaluated is refused only where a rule of it would match', () => {
-    const doubtful = policy('doubtful', { subject: { ...names, field: 'spec.subject', outsideOnly: false }, ingress: [rule('Deny', { ports: [{ protocol: 'UDP' }] })] });
+    const doubtful = policy('doubtful', { subject: { ...names, field: 'spec.subject', among: everybody }, ingress: [rule('Deny', { ports: [{ protocol: 'UDP' }] })] });
     expect(ask(world([doubtful])).verdict).toBe('Allow');
     expect(() => decide(world([doubtful]), { from: web, to: db, protocol: 'UDP', port: 1, family: undefined })).toThrow('spec.subject');
+  });
+  const ofStaging: PartySelector = { ...everybody, tags: [{ key: 'env', operator: 'In', values: ['staging'] }] };
+  const ofProduction: PartySelector = { ...everybody, tags: [{ key: 'env', operator: 'In', values: ['production'] }] };
+  const node = { name: 'n', tags: {}, addresses: [] };
+  const hosted = party('x/hosted', { env: 'staging' }, { host: true, node: 'n' });
+  it.each<[string, Opaque['among'], Party | Outside, boolean]>([
+    ['parties, asked of one that the rest of the selector selects', ofStaging, db, true], ['parties, asked of one that the rest of it does not select', ofProduction, db, false],
+    ['parties, asked of an address', everybody, far, false], ['parties, asked of a node', everybody, { ...far, node }, false], ['parties, asked of one in the network of its node', everybody, hosted, false],
+    ['nodes, asked of a party', 'nodes', db, false], ['nodes, asked of an address', 'nodes', far, false], ['nodes, asked of a node', 'nodes', { ...far, node }, true], ['nodes, asked of one in the network of its node', 'nodes', hosted, true],
+    ['names, asked of a party', 'outside', db, false], ['names, asked of an address', 'outside', far, true],
+  ])('could be %s', (_what, among, to, depends) => {
+    const index = world([policy('doubtful', { egress: [rule('Deny', { peers: [{ ...names, among }] })] })], { nodes: [node], parties: [web, db, hosted] });
+    if (depends) expect(() => ask(index, web, to)).toThrow(Undecidable);
+    else expect(ask(index, web, to).verdict).toBe('Allow');
+  });
+  it.each([[ofStaging, true], [ofProduction, false]])('could be of those that the rest of the subject selects', (among, depends) => {
+    const index = world([policy('doubtful', { subject: { ...names, among }, egress: [rule('Deny')] })]);
+    if (depends) expect(() => ask(index)).toThrow(Undecidable);
+    else expect(ask(index).verdict).toBe('Allow');
   });
 });
 

@@ -142,7 +142,11 @@ function met(named: Named, { rule }: TierRule): boolean | Opaque {
 /** What can be evaluated is asked first: a peer that cannot matters only where no other matches. */
 function peersMatch(named: Named, peers: readonly Peer[]): boolean | Opaque {
   if (peers.some((peer) => peer.type !== 'opaque' && peerMatches(named, peer))) return true;
-  return peers.find((peer): peer is Opaque => peer.type === 'opaque' && !(peer.outsideOnly && isPod(named.peer))) ?? false;
+  return peers.find((peer): peer is Opaque => peer.type === 'opaque' && mayMatch(named, peer)) ?? false;
+}
+function mayMatch(named: Named, { among }: Opaque): boolean {
+  if (among === 'outside') return !isPod(named.peer);
+  return among === 'nodes' ? nodeOf(named) !== undefined : partyMatches(named, among);
 }
 const isPod = (peer: Side): boolean => peer.type === 'party' && peer.host !== true;
 
@@ -161,7 +165,7 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
       return peer.selectors?.some((selector) => partyMatches(named, selector)) === true;
     }
     case 'nodes': {
-      const node = named.peer.type === 'outside' ? named.peer.node : nodeOf(named);
+      const node = nodeOf(named);
       return node !== undefined && named.index.nodeSelected(peer.tags, node);
     }
   }
@@ -170,9 +174,11 @@ function peerMatches(named: Named, peer: Exclude<Peer, Opaque>): boolean {
 /** A pod whose address the manifests do not say has one all the same: what holds for every address holds for it. */
 const isUnknown = ({ peer }: Named): boolean => peer.addresses.length === 0;
 
-/** The node whose address a host-networked pod speaks with. */
-const nodeOf = ({ peer, index }: Named): ReturnType<IndexedWorld['node']> =>
-  peer.type === 'party' && peer.host === true && peer.node !== undefined ? index.node(peer.node) : undefined;
+/** The node that the peer is, or whose address a host-networked pod speaks with. */
+function nodeOf({ peer, index }: Named): ReturnType<IndexedWorld['node']> {
+  if (peer.type === 'outside') return peer.node;
+  return peer.host === true && peer.node !== undefined ? index.node(peer.node) : undefined;
+}
 
 function partyMatches({ index, own, peer }: Named, selector: PartySelector): boolean {
   if (peer.type === 'outside' || peer.host === true) return false;

@@ -98,7 +98,7 @@ export function indexWorld(world: World): IndexedWorld {
     const scopeTags = scopes.get(party.scope)?.tags ?? {};
     scopeIds.set(party.scope, idOf(sorted(scopeTags)));
     const base = { id: classes.size, tagsId: idOf(tagsKey), scope: party.scope, scopeTags, tags: party.tags, ingress: [], egress: [] };
-    const selecting = inScope(party.scope).filter(({ subject }) => subject.type === 'opaque' || inClass(subject, base));
+    const selecting = inScope(party.scope).filter(({ subject }) => (subject.type === 'parties' ? inClass(subject, base) : typeof subject.among === 'object' && inClass(subject.among, base)));
     const made = { ...base, ingress: tiers.map((tier) => tierRules(tier, 'ingress', selecting)), egress: tiers.map((tier) => tierRules(tier, 'egress', selecting)) };
     classes.set(key, made);
     return made;

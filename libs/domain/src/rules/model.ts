@@ -25,7 +25,13 @@ export type Condition =
 export type TagSelector = readonly Condition[];
 
 /** What cannot be evaluated: the field, and why. A decision that depends on it is refused, never guessed. */
-export interface Opaque { readonly type: 'opaque'; readonly field: string; readonly why: string; /** It can only ever match what is not a party of this world. */ readonly outsideOnly: boolean }
+export interface Opaque {
+  readonly type: 'opaque';
+  readonly field: string;
+  readonly why: string;
+  /** Whom it could match at all: who is not a party of this world, nodes, or of the parties those that the part of it selects that can be evaluated. */
+  readonly among: 'outside' | 'nodes' | PartySelector;
+}
 
 /** Parties by the tags of their scope and their own. */
 export interface PartySelector {
