@@ -11,7 +11,7 @@ const LAYERS = {
   app: ['runtime', 'adapter', 'domain', 'contracts'],
 };
 /** The packages from npm that the two pure layers may use. */
-const PURE_EXTERNALS = { contracts: ['zod', 'ajv', 'ajv/*', 'ajv-formats'], domain: [] };
+const PURE_EXTERNALS = { contracts: ['zod', 'ajv', 'ajv/*', 'ajv-formats'], domain: ['yaml'] };
 
 const depConstraints = (inTests) =>
   Object.entries(LAYERS).map(([layer, below]) => ({

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { usage } from './failure.ts';
 import type { Io } from './io.ts';
 import { findKind, levels, levelsOf, type Place, shownPath } from './place.ts';
-import { type Located, parseYaml } from './yaml.ts';
+import { type Located, parseYaml } from '@osier/domain/manifests/yaml';
 
 /** One object as a person wrote it, and where. */
 export interface Wish {

@@ -113,7 +113,35 @@ describe('osier reach', () => {
     const ask = (to: string): Promise<Ended> => reach(['-f', '-', '-f', path, '--from', 'shop/web', '--to', to, '--port', '443', '-o', 'json'], pods);
     const [outside, inside, valid] = await Promise.all([ask('ip:203.0.113.7'), ask('shop/db'), reach(['--validate', '-f', path])]);
     expect([outside.code, inside.code, valid.code]).toEqual([1, 0, 0]);
-    expect(outside.out).toContain('AdminNetworkPolicy names, spec.egress[0].to[0].domainNames');
+    expect(outside.err).toContain('not decided is shop/web → ip:203.0.113.7, which depends on what cannot be evaluated: AdminNetworkPolicy names, spec.egress[0].to[0].domainNames');
+    const probes = file('names-probes.json', ['shop/db', 'ip:203.0.113.7', 'shop/db'].map((to) => ({ from: 'shop/web', to, port: 443 })));
+    const [many, table] = await Promise.all([['-o', 'json'], []].map((more) => reach(['-f', '-', '-f', path, '--probes', probes, ...more], pods)));
+    expect(many?.code).toBe(1);
+    expect(verdicts(many as Ended)).toMatchObject([{ verdict: 'Allow' }, { verdict: 'Undecided', tier: null, policy: 'names', rule: null, reason: expect.stringContaining('domainNames'), egress: null }, { verdict: 'Allow' }]);
+    expect(table?.out).toContain('3 asked: 2 allowed, 0 denied, 1 not decided');
+  });
+
+  it('takes objects whose names a server makes for as many as there are', async () => {
+    const pod = (name: string): object => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'x', labels: { app: name } } });
+    const from = (app: string): object => ({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { generateName: 'p-', namespace: 'x' }, spec: { podSelector: { matchLabels: { app: 'db' } }, ingress: [{ from: [{ podSelector: { matchLabels: { app } } }] }] } });
+    const made = { apiVersion: 'v1', kind: 'Pod', metadata: { generateName: 'w-', namespace: 'x', labels: { app: 'a' } } };
+    const ended = await reach(['-f', '-', '--to', 'x/db', '--port', '1', '-o', 'json'], JSON.stringify([...['a', 'b', 'c', 'db'].map(pod), made, made, from('a'), from('b')]));
+    expect(verdicts(ended).map(({ from: who, verdict, policy }) => `${who} ${verdict} ${policy}`)).toEqual(['x/a Allow x/p-', 'x/b Allow x/p-(2)', 'x/c Deny x/p-', 'x/db Allow null', 'x/w- Allow x/p-', 'x/w-(2) Allow x/p-']);
+  });
+
+  it('reads JSON documents one after another', async () => {
+    const pod = (name: string): string => JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'x', annotations: { 'a': '}{' } } });
+    for (const between of ['', '\n', '\n\n  ']) expect((await reach(['-f', '-', '-o', 'json'], [pod('a'), pod('b')].join(between))).out).toContain('"to":"x/b"');
+    const broken = await reach(['--validate', '-f', '-'], [pod('a'), JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'B' } }, undefined, 1)].join('\n'));
+    expect(broken.out).toContain('<stdin>:6: Pod default/B, metadata.name');
+    expect((await reach(['--validate', '-f', '-'], `${pod('a')}\n{"kind":`)).out).toContain('is not YAML');
+  });
+
+  it('reads numbers as Kubernetes does: an octal port, a label that no number can be', async () => {
+    const text = policy.replace('port: db', 'port: 0120').replace('app: web', 'app: 123e4567');
+    const pod = 'apiVersion: v1\nkind: Pod\nmetadata: { name: x, namespace: shop, labels: { app: 123e4567 } }\n';
+    const ended = await Promise.all([80, 120].map((port) => reach(['-f', '-', '--from', 'shop/x', '--to', 'shop/db', '--port', String(port), '-o', 'json'], `${pods}---\n${pod}---\n${text}`)));
+    expect(ended.map((one) => verdicts(one)[0]?.verdict)).toEqual(['Allow', 'Deny']);
   });
 
   it('refuses wrong usage', async () => {

@@ -8,7 +8,7 @@ import { outcomesByPackets } from '../policy/packets.ts';
 import { resultOf, testText, type Told } from '../policy/test-show.ts';
 import { indexOf, liveObjects, objectsOf, sessionOr, type WorldOptions } from '../policy/worlds.ts';
 import { placesOf } from '../reach/sources.ts';
-import { parseYaml } from '../yaml.ts';
+import { parseYaml } from '@osier/domain/manifests/yaml';
 
 export interface PolicyTestOptions extends WorldOptions { readonly file?: readonly string[]; readonly packets?: boolean }
 

@@ -13,7 +13,7 @@ export interface Question { readonly probe: Probe; readonly from: Side; readonly
 export const protocols = ['TCP', 'UDP', 'SCTP', 'ICMP'] as const;
 const fields = ['from', 'to', 'protocol', 'port', 'family'];
 /** Carried through to the answer, for whoever asks many questions. */
-const labels = ['id', 'name', 'note'];
+const labels = ['id', 'name', 'note', 'comment', 'description', 'expect', 'expected'];
 
 const wrong = (field: string, reason: string, fix: string): Failure => new Failure(exitCodes.refused, 'probe', reason, fix, field);
 

@@ -11,7 +11,7 @@ import { readDocuments, wishesOf } from '../documents.ts';
 import { usage } from '../failure.ts';
 import type { Io } from '../io.ts';
 import type { Place } from '../place.ts';
-import { type Located, parseManifests } from '../yaml.ts';
+import { type Located, parseManifests } from '@osier/domain/manifests/yaml';
 
 /** What is wrong with one field of one object, and where it stands. */
 export interface ObjectProblem {
@@ -44,9 +44,20 @@ export type Objects =
 const keyOf = (object: Manifest | OsierObject): string => ('path' in object ? `${object.kind} ${object.path}` : `${object.apiVersion} ${object.kind} ${object.namespace} ${object.name}`);
 export const keysOf = (objects: Objects): string[] => objects.items.map(({ object }) => keyOf(object));
 
+/** An object whose name is still to be made is never the same as another: the second of a prefix is `web-(2)`. */
+function namedApart(object: Manifest, taken: { has(key: string): boolean }): Manifest {
+  let one = object;
+  for (let n = 2; one.generated === true && taken.has(keyOf(one)); n++) one = { ...object, name: `${object.name}(${n})` };
+  return one;
+}
+
 /** `changed` in the place of what has the same identity, and what is in `deleted` gone. Both are of the source of `base`. */
 export function replaced(base: Objects, changed: Objects, deleted: ReadonlySet<string>): Objects {
-  const all = new Map([...base.items, ...changed.items].map((item) => [keyOf(item.object), item]));
+  const all = new Map<string, Objects['items'][number]>(base.items.map((item) => [keyOf(item.object), item]));
+  for (const item of changed.items) {
+    const object = 'generated' in item.object ? namedApart(item.object, all) : item.object;
+    all.set(keyOf(object), { ...item, object } as Objects['items'][number]);
+  }
   for (const key of deleted) all.delete(key);
   return { source: base.source, items: [...all.values()] } as Objects;
 }
@@ -113,6 +124,7 @@ export async function readObjects(paths: readonly string[], io: Io, place: Place
 function cluster(documents: readonly Located[]): Read & { found: Objects } {
   const found: { problems: ObjectProblem[]; warnings: ObjectProblem[]; manifests: { object: Manifest; at: At }[] } = { problems: [], warnings: [], manifests: [] };
   const counted = new Map<string, number>();
+  const taken = new Set<string>();
   let [objects, ignored] = [0, 0];
   for (const at of documents) {
     const document = counted.get(at.file) ?? 0;
@@ -132,7 +144,9 @@ function cluster(documents: readonly Located[]): Read & { found: Objects } {
         const { kind, namespace, name } = manifest;
         (warning === true ? found.warnings : found.problems).push({ ...base, line: at.lineOf(`${prefix}${path}`), kind, namespace, name, field: path, reason });
       }
-      found.manifests.push({ object: manifest, at: { file: at.file, get line() { return at.lineOf(prefix.replace(/\.$/, '')); } } });
+      const object = namedApart(manifest, taken);
+      taken.add(keyOf(object));
+      found.manifests.push({ object, at: { file: at.file, get line() { return at.lineOf(prefix.replace(/\.$/, '')); } } });
     });
   }
   const { problems, warnings, manifests } = found;

@@ -1,5 +1,5 @@
 import type { Action, Direction, Policy, PortMatch, Rule } from '../rules/model.ts';
-import { egressPeerSchema, ingressPeerSchema, nameLength, noNamesOutside, partiesOf, peerOf, subjectSchema } from './cluster-peers.ts';
+import { egressPeerSchema, ingressPeerSchema, nameLength, noNamesOutside, partiesOf, peerOf, policyStatus, subjectSchema } from './cluster-peers.ts';
 import { checkMetadata, type Manifest, objectSchema } from './metadata.ts';
 import { dnsSubdomain } from './names.ts';
 import { isObject, type Json, type Report } from './problem.ts';
@@ -43,7 +43,7 @@ const schema = (required: readonly string[], fields: ObjectSchema['fields'], act
     type: 'object', required: [...required, 'subject'],
     fields: { ...fields, subject: subjectSchema(bothSelectors), ingress: rulesSchema('ingress', actions, domains), egress: rulesSchema('egress', actions, domains) },
   },
-  status: { type: 'any' },
+  status: policyStatus,
 }, ['metadata', 'spec']);
 
 export const adminNetworkPolicySchema = schema(['priority'], { priority: { type: 'integer', min: 0, max: limits.priority } }, ['Allow', 'Deny', 'Pass'], domainName);

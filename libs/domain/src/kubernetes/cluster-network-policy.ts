@@ -1,6 +1,6 @@
 import type { Direction, Policy, PortMatch } from '../rules/model.ts';
 import { clusterRules } from './admin-network-policy.ts';
-import { egressPeerSchema, ingressPeerSchema, nameLength, noNamesOutside, partiesOf, subjectSchema } from './cluster-peers.ts';
+import { egressPeerSchema, ingressPeerSchema, nameLength, noNamesOutside, partiesOf, policyStatus, subjectSchema } from './cluster-peers.ts';
 import { checkMetadata, type Manifest, objectSchema } from './metadata.ts';
 import { dnsSubdomain } from './names.ts';
 import { isObject, type Json, type Report } from './problem.ts';
@@ -47,7 +47,7 @@ export const clusterNetworkPolicySchema: ObjectSchema = objectSchema({
       subject: subjectSchema(selectors), ingress: rulesSchema('ingress'), egress: rulesSchema('egress'),
     },
   },
-  status: { type: 'any' },
+  status: policyStatus,
 }, ['metadata', 'spec']);
 
 export const checkClusterNetworkPolicy = (manifest: Manifest, report: Report): void => checkMetadata(manifest, 'Cluster', dnsSubdomain, report);

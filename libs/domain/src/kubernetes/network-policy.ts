@@ -1,7 +1,7 @@
 import { contains, parseBlock } from '../net/address.ts';
 import type { Direction, Peer, Policy, PortMatch, Rule, TagSelector } from '../rules/model.ts';
 import { builtInSelector, checkSelector, isOpaque, selectorOf } from './label-selector.ts';
-import { checkMetadata, checkStandardFinalizers, type Manifest, objectSchema } from './metadata.ts';
+import { checkBuiltInMetadata, type Manifest, objectSchema } from './metadata.ts';
 import { dnsSubdomain, portName } from './names.ts';
 import { isObject, type Json, type Report, shown } from './problem.ts';
 import type { ObjectSchema, Schema } from './schema.ts';
@@ -29,7 +29,6 @@ export const networkPolicySchema: ObjectSchema = objectSchema({
       egress: { type: 'array', nullIsEmpty: true, items: { type: 'object', fields: { ports, to: peers } } },
     },
   },
-  status: { type: 'any' },
 });
 
 const directions = [['ingress', 'from', 'Ingress'], ['egress', 'to', 'Egress']] as const;
@@ -38,8 +37,7 @@ const specOf = ({ value }: Manifest): Json => (isObject(value['spec']) ? value['
 
 /** `warn` hears what is accepted and should not be written so. */
 export function checkNetworkPolicy(manifest: Manifest, report: Report, warn: Report): void {
-  checkMetadata(manifest, 'Namespaced', dnsSubdomain, report);
-  checkStandardFinalizers(manifest, report);
+  checkBuiltInMetadata(manifest, 'Namespaced', dnsSubdomain, report);
   const spec = specOf(manifest);
   checkSelector(spec['podSelector'], 'spec.podSelector', report);
   for (const [direction, side] of directions) {

@@ -12,12 +12,16 @@ export type Schema =
   | { readonly type: 'map'; readonly values: Schema }
   | { readonly type: 'array'; readonly items: Schema; readonly minItems?: number; readonly maxItems?: number; readonly set?: true; /** An item that is null counts as an empty one: so Go decodes into a built-in kind. */ readonly nullIsEmpty?: true }
   | ObjectSchema
+  /** Names are looked at and nothing else: what an API server prunes is unknown, and what it then drops may be anything. A list counts as each of its items. */
+  | { readonly type: 'names'; readonly fields: Readonly<Record<string, Schema>> }
   /** Anything: not looked into, and of no effect on a verdict. */
   | { readonly type: 'any' };
 export interface ObjectSchema {
   readonly type: 'object';
   readonly fields: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
+  /** Other fields are not looked into. */
+  readonly open?: true;
   /** Exactly one of the fields must be there. */
   readonly oneOf?: true;
   readonly minProperties?: number;
@@ -32,6 +36,7 @@ const counted = (count: number, what: string): string => `${count} ${what}${coun
 export function check(schema: Schema, value: unknown, path: string, report: Report): void {
   switch (schema.type) {
     case 'any': return;
+    case 'names': return checkNames(schema, value, path, report);
     case 'string': return checkString(schema, value, path, report);
     case 'integer': return checkInteger(schema, value, path, report);
     case 'boolean':
@@ -46,6 +51,16 @@ export function check(schema: Schema, value: unknown, path: string, report: Repo
       return;
     case 'array': return checkArray(schema, value, path, report);
     case 'object': return checkObject(schema, value, path, report);
+  }
+}
+
+function checkNames(schema: Schema & { type: 'names' }, value: unknown, path: string, report: Report): void {
+  if (Array.isArray(value)) return value.forEach((item, i) => checkNames(schema, item, `${path}[${i}]`, report));
+  if (!isObject(value)) return;
+  for (const [key, item] of Object.entries(value)) {
+    const field = Object.hasOwn(schema.fields, key) ? schema.fields[key] : undefined;
+    if (field === undefined) report(child(path, key), 'unknown field');
+    else check(field, item, child(path, key), report);
   }
 }
 
@@ -79,7 +94,7 @@ function checkObject(schema: ObjectSchema, value: unknown, path: string, report:
   const present = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
   const keys = present.map(([key]) => key);
   for (const key of Object.keys(value)) {
-    if (!Object.hasOwn(schema.fields, key)) report(child(path, key), 'unknown field');
+    if (schema.open !== true && !Object.hasOwn(schema.fields, key)) report(child(path, key), 'unknown field');
   }
   for (const key of schema.required ?? []) if (!keys.includes(key)) report(child(path, key), 'is required');
   const known = keys.filter((key) => Object.hasOwn(schema.fields, key));

@@ -1,3 +1,4 @@
+import { plainScalar } from '../kubernetes/plain-scalar.ts';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
 
 /** One document of a file, and how to find the line of a field in it. */
@@ -60,15 +61,12 @@ export function parseYaml(file: string, text: string, adapt?: (document: Documen
     });
 }
 
-const booleans = /^(?:(yes|Yes|YES|on|On|ON)|no|No|NO|off|Off|OFF)$/;
-
 /** Kubernetes reads YAML 1.1, where yes, no, on and off without quotes are booleans: a label that says so is refused there. */
 function asKubernetes(document: Document): void {
   if (!isMap(document.contents) || !document.contents.has('apiVersion')) return;
   visit(document, {
     Scalar: (_key, node) => {
-      const match = node.type === 'PLAIN' ? booleans.exec(node.source ?? '') : null;
-      if (match !== null) node.value = match[1] !== undefined;
+      if (node.type === 'PLAIN' && node.tag === undefined && node.source !== undefined && node.source !== '<<') node.value = plainScalar(node.source);
     },
   });
 }
@@ -89,6 +87,33 @@ function parseJson(file: string, text: string): Located[] | undefined {
   }
 }
 
+/** JSON documents one after another, with or without lines between them, as a decoder of streams reads them. Undefined where it is anything else. */
+function parseJsonStream(file: string, text: string): Located[] | undefined {
+  const found: Located[] = [];
+  for (let [from, lines] = [0, 0]; /\S/.test(text.slice(from)); ) {
+    const to = endOfJson(text, from);
+    const one = to === undefined ? undefined : parseJson(file, text.slice(from, to))?.[0];
+    if (to === undefined || one === undefined) return undefined;
+    const before = lines;
+    found.push({ ...one, lineOf: (path) => before + one.lineOf(path) });
+    lines += text.slice(from, to).split('\n').length - 1;
+    from = to;
+  }
+  return found;
+}
+/** Behind the object or list that begins there. */
+function endOfJson(text: string, from: number): number | undefined {
+  const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]]/g;
+  tokens.lastIndex = from;
+  let depth = 0;
+  for (let match = tokens.exec(text); match !== null; match = tokens.exec(text)) {
+    if (match[0].startsWith('"')) continue;
+    depth += '{['.includes(match[0]) ? 1 : -1;
+    if (depth <= 0) return tokens.lastIndex;
+  }
+  return undefined;
+}
+
 /** An alias that stands inside of what it means: no server can be sent it. */
 function holdsItself(value: unknown, within: readonly unknown[] = []): boolean {
   if (typeof value !== 'object' || value === null) return false;
@@ -99,5 +124,5 @@ const refuseCircles = (document: Located): Located =>
 
 /** Every document of a text that may hold Kubernetes manifests. */
 export function parseManifests(file: string, text: string): Located[] {
-  return (/^\s*[{[]/.test(text) ? parseJson(file, text) : undefined) ?? parseYaml(file, text, asKubernetes).map(refuseCircles);
+  return (/^\s*[{[]/.test(text) ? parseJson(file, text) ?? parseJsonStream(file, text) : undefined) ?? parseYaml(file, text, asKubernetes).map(refuseCircles);
 }

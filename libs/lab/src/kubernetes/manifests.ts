@@ -1,6 +1,6 @@
-import { LineCounter, parseAllDocuments } from 'yaml';
 import { checkObject, objectsIn } from '@osier/domain/kubernetes/cluster';
 import type { Manifest } from '@osier/domain/kubernetes/metadata';
+import { parseManifests } from '@osier/domain/manifests/yaml';
 
 /** One object of a manifest file, with where it stands. */
 export interface ManifestObject extends Manifest { readonly file: string; readonly line: number; /** Whether it can say anything about who may talk to whom. */ readonly known: boolean }
@@ -18,19 +18,15 @@ export class ManifestError extends Error {
 
 /** Every object of a file with any number of YAML documents, as an API server would take it; documents that hold only comments are none. */
 export function readManifests(file: string, text: string): ManifestObject[] {
-  const lines = new LineCounter();
-  return parseAllDocuments(text, { lineCounter: lines, merge: true }).flatMap((document) => {
-    const error = document.errors[0];
-    if (error !== undefined) throw new ManifestError({ file, line: error.linePos?.[0].line ?? 1 }, '', error.message.split('\n')[0] ?? 'not YAML', 'Correct the YAML.');
-    const value = document.toJS() as unknown;
-    if (value === null || value === undefined) return [];
-    const line = lines.linePos(document.contents?.range?.[0] ?? 0).line;
+  return parseManifests(file, text).flatMap(({ value, error, lineOf }) => {
+    const line = lineOf('');
+    if (error !== undefined) throw new ManifestError({ file, line }, '', error, 'Correct the YAML.');
     return objectsIn(value).map((object): ManifestObject => {
       const { manifest, problems, known } = checkObject(object);
       const problem = problems.find(({ warning }) => warning !== true);
       const where = { file, line, ...(manifest.kind === '' ? {} : { kind: manifest.kind, name: manifest.name }) };
       if (problem !== undefined) throw new ManifestError(where, problem.path, problem.reason, 'An API server would refuse it too: osier reach --validate names everything of that kind.');
-      if (manifest.name === '') throw new ManifestError(where, 'metadata.name', 'the object has no name', 'Give it a name.');
+      if (manifest.name === '' || manifest.generated === true) throw new ManifestError(where, 'metadata.name', 'the object has no name of its own', 'Give it a name: what is loaded again must be known again.');
       return { ...manifest, file, line, known };
     });
   });
