@@ -23,3 +23,5 @@ function chain(error: unknown): Error[] {
 
 export const isAuthorization = (error: unknown): boolean => chain(error).some((cause) => cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError);
 export const reasonOf = (error: unknown): string => chain(error).at(-1)?.message ?? String(error);
+/** Nobody listens to the subject that was asked. */
+export const isNobody = (error: unknown): boolean => chain(error).some((cause) => cause instanceof errors.NoRespondersError);

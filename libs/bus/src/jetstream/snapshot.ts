@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type StreamDeclaration, streams } from '@osier/contracts/streams';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import { BusRefused, BusUnavailable, type StreamSnapshot } from '../bus.ts';
 import { type ApiError, type Api, JetStreamRefused } from './api.ts';
 import type { Connection } from './connection.ts';
+import { isNobody } from './errors.ts';
 import { streamConfig } from './streams.ts';
 
 /**
@@ -14,6 +16,9 @@ const pieceBytes = 128 * 1024;
 const silence = 10_000;
 /** Pieces that may be on their way to a stream that is restored. */
 const window = 16;
+/** In a cluster the server that takes a stream may be known to listen a moment after it has said that it does: milliseconds for that, and between two tries. */
+const unheard = 5_000;
+const between = 25;
 /** Milliseconds that the server may take to put together what it has been sent. */
 const finishing = 120_000;
 
@@ -95,10 +100,17 @@ export async function giveSnapshot(connection: Connection, api: Api, stream: str
   if (declaration === undefined) throw new BusRefused(`there is no declaration of a stream ${stream}`);
   const { deliver_subject: to } = await api<{ deliver_subject: string }>(`STREAM.RESTORE.${stream}`, { config: { ...snapshot.config, ...streamConfig(declaration, 1) }, state });
   const nats = await connection.ready();
+  let isHeard = false;
   const send = async (data: Uint8Array, timeout: number): Promise<Msg> => {
-    const answer = await nats.request(to, data, { timeout }).catch((error: unknown) => {
-      throw new BusUnavailable(`the restore of ${stream} came to a halt: ${(error as Error).message}`);
-    });
+    let answer: Msg | undefined;
+    for (const until = Date.now() + unheard; answer === undefined; ) {
+      answer = await nats.request(to, data, { timeout }).catch(async (error: unknown) => {
+        if (isHeard || Date.now() > until || !isNobody(error)) throw new BusUnavailable(`the restore of ${stream} came to a halt: ${(error as Error).message}`);
+        await sleep(between);
+        return undefined;
+      });
+    }
+    isHeard = true;
     const text = answer.string();
     if (text.startsWith('-ERR')) throw new BusRefused(`the server cannot store ${stream}: ${text.slice(5)}`);
     return answer;
@@ -109,6 +121,7 @@ export async function giveSnapshot(connection: Connection, api: Api, stream: str
       if (flying.size >= window) await Promise.race(flying);
       const sent: Promise<unknown> = send(piece.subarray(at, at + pieceBytes), silence).finally(() => flying.delete(sent));
       flying.add(sent);
+      if (!isHeard) await sent;
     }
   }
   await Promise.all(flying);
