@@ -1,6 +1,6 @@
 // What a change of the rules costs, from the intent to the receipts of the nodes, and what compiling a whole world does.
 import { execFile } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { median, quantile, spread } from '../../../tools/bench/figures.ts';
@@ -19,13 +19,17 @@ interface Plan {
   readonly many: Size;
   readonly manyRounds: number;
 }
+/** Bytes of a machine that a thousand agents in memory, with what they know of 100,000 endpoints, leave some of. */
+const roomFor = 14e9;
+/** For a thousand agents: a heap of many gigabytes is slow. */
+const processesOfMany = 4;
 const plans: Readonly<Record<'full' | 'quick', Plan>> = {
   full: {
     rounds: 60,
     ten: { networks: 100, perNetwork: 100, nodes: 10, policies: 1_000 },
     large: { networks: 1_000, perNetwork: 100, nodes: 10, policies: 10_000 },
     labels: { endpoints: 100_000, labels: 50, rules: 100 },
-    many: { networks: 1_000, perNetwork: 20, nodes: 1_000, policies: 50, nodesPerNetwork: 10 }, manyRounds: 20,
+    many: { networks: 1_000, perNetwork: totalmem() < roomFor ? 20 : 100, nodes: 1_000, policies: 50, nodesPerNetwork: 10 }, manyRounds: 20,
   },
   quick: {
     rounds: 12,
@@ -53,11 +57,12 @@ export const bench: Bench = async ({ quick, say }) => {
   const large = await inItsProcess<Compiled>('compile', plan.large);
   const labelled = await inItsProcess<Labelled>('label', plan.labels);
   const ten = await tenNodes({ size: plan.ten, rounds: plan.rounds, processes, say });
-  const many = await thousandNodes({ size: plan.many, rounds: plan.manyRounds, processes, say });
+  const manyProcesses = Math.max(processes, processesOfMany);
+  const many = await thousandNodes({ size: plan.many, rounds: plan.manyRounds, processes: manyProcesses, say });
   return {
     title: `policy: from a change of the rules to the receipts${quick ? ' (--quick: a smaller world, the numbers mean less)' : ''}`, columns: ['Osier', 'at 100'],
     figures: [...ofChanges(ten), ...ofCompiling(plan, small, large, labelled), ...ofMany(plan, many)],
-    facts: facts(plan, processes, { small: small[0] as Compiled, large, labelled, ten, many }),
+    facts: facts(plan, processes, manyProcesses, { small: small[0] as Compiled, large, labelled, ten, many }),
   };
 };
 
@@ -111,7 +116,7 @@ function ofMany(plan: Plan, { changes, cpu }: ThousandNodes): Figure[] {
   ];
 }
 
-function facts(plan: Plan, processes: number, { small, large, labelled, ten, many }: { small: Compiled; large: Compiled; labelled: Labelled; ten: TenNodes; many: ThousandNodes }): string[] {
+function facts(plan: Plan, processes: number, manyProcesses: number, { small, large, labelled, ten, many }: { small: Compiled; large: Compiled; labelled: Labelled; ten: TenNodes; many: ThousandNodes }): string[] {
   const made = (c: Compiled): string => `${c.identities} identities, ${c.programs} programs, ${c.entries} entries`;
   const decided = Object.values(ten.series).flatMap((s) => s.changes.map((change) => change.decided));
   return [
@@ -119,6 +124,6 @@ function facts(plan: Plan, processes: number, { small, large, labelled, ten, man
     `Intent to outcome, p50: ${median(decided).toFixed(1)} ms. The agents began in ${(ten.startMs / 1000).toFixed(1)} s, and hold ${ten.agentsMb.toFixed(0)} MB together.`,
     `Processor milliseconds of a rule added to the tag of 1 in 100, by program: ${Object.entries(ten.series.few.cpu).map(([name, seconds]) => `${name} ${(seconds * 1_000).toFixed(0)}`).join(', ')}.`,
     `Compiled, every endpoint as if on one node: ${made(small)}; the larger: ${made(large)}. Labels: ${labelled.identities} identities in ${labelled.ms.toFixed(0)} ms.`,
-    `${plan.many.nodes} agents in ${processes} processes, each network on ${plan.many.nodesPerNetwork ?? plan.many.nodes} nodes, ${plan.many.policies} policies, ${plan.manyRounds} changes: they began in ${(many.startMs / 1000).toFixed(0)} s, and hold ${many.megabytes.toFixed(0)} MB together.`,
+    `${plan.many.nodes} agents in ${manyProcesses} processes, each network on ${plan.many.nodesPerNetwork ?? plan.many.nodes} nodes, ${plan.many.policies} policies, ${plan.manyRounds} changes: they began in ${(many.startMs / 1000).toFixed(0)} s, and hold ${many.megabytes.toFixed(0)} MB together.`,
   ];
 }
