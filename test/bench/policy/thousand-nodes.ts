@@ -6,7 +6,7 @@ import { documentSubject } from '@osier/contracts/subjects';
 import { silent } from '@osier/telemetry/log';
 import { startCoordinator } from '../../../apps/topology/src/coordinator/coordinator.ts';
 import { median } from '../../../tools/bench/figures.ts';
-import { installation } from '../bus/installation.ts';
+import { type Installation, installation } from '../bus/installation.ts';
 import { documentsOf, policyDocument } from './documents.ts';
 import { watchReceipts } from './receipts.ts';
 import { startAgents } from './ten-nodes.ts';
@@ -47,6 +47,7 @@ export async function thousandNodes(o: { size: Size; rounds: number; processes: 
     await receipts.covering((await home.bus.stream('CHANGES'))?.lastSequence ?? 0, 600_000);
     const startMs = performance.now() - began;
     o.say(`  ${names.length} agents have begun after ${(startMs / 1000).toFixed(0)} s`);
+    await quiet(home);
     const changes: { first: number; last: number }[] = [];
     let before = usage(home.cpu());
     for (let n = 0; n < o.rounds + warm; n++) {
@@ -68,6 +69,18 @@ export async function thousandNodes(o: { size: Size; rounds: number; processes: 
     await coordinator?.stop();
     await home.close();
   }
+}
+
+/** A change to an installation at rest is measured, not what a thousand agents that began at once still have to do: until for two seconds all programs together take less than a third of a processor, which is what hearing from the coordinator costs a thousand agents. */
+async function quiet(home: Installation): Promise<void> {
+  const used = (): number => Object.values(home.cpu()).reduce((sum, seconds) => sum + seconds, 0);
+  for (let [last, until] = [used(), performance.now() + 180_000]; performance.now() < until;) {
+    await sleep(2_000);
+    const now = used();
+    if (now - last < 0.6) return;
+    last = now;
+  }
+  throw new Error('the agents have not come to rest three minutes after they began');
 }
 
 function usage(cpu: Readonly<Record<string, number>>): { agents: number; server: number; rest: number } {
