@@ -237,14 +237,14 @@ describe('osier policy plan', () => {
 
     it('shows the connections themselves', async () => {
       const told = { network: 'main', state: 'established', since: '2026-01-01T10:00:00.000Z', lastPacketAt: '2026-01-01T10:00:05.000Z', packets: { forward: 5, reply: 4 }, bytes: { forward: 500, reply: 400 }, decisions: [{ direction: 'ingress', policy: 'acme/shop/staging/db', policyId: 'p', rule: 'from-api' }], revision: 7 };
-      answer([open('api-1', 1, 'db-1', 5432, told), open('api-1', 77, 'db-1', 0x0800, { ...told, protocol: 'ICMP' }), open('api-1', 78, 'db-1', 5432, { ...told, spared: { until: '2026-01-01T10:01:05.000Z' } })], { missing: ['n2'] });
+      answer([open('api-1', 1, 'db-1', 5432, told), open('api-1', 77, 'db-1', 0x0800, { ...told, protocol: 'ICMP' }), open('api-1', 78, 'db-1', 5432, { ...told, spared: { until: '2026-01-01T10:01:05.000Z' }, notAt: ['n3'] })], { missing: ['n2'] });
       const [human, json] = await Promise.all([osier(['connections', ...place], { live: true }), osier(['connections', '-A', '-o', 'json'], { live: true })]);
       expect([human.code, human.err.trim()]).toEqual([0, 'warning: n2 did not answer: what only it holds is not here']);
       expect(lines(human.out)).toEqual([
         'ENVIRONMENT CONNECTION STATE SINCE LAST PACKET PACKETS BYTES NODES RULES',
         'acme/shop/staging api-1:1 → db-1:5432 TCP established 2026-01-01T10:00:00 10:00:05 5/4 500/400 n1 rule from-api of acme/shop/staging/db (ingress)',
         'acme/shop/staging api-1 → db-1 ICMP established 2026-01-01T10:00:00 10:00:05 5/4 500/400 n1 rule from-api of acme/shop/staging/db (ingress)',
-        'acme/shop/staging api-1:78 → db-1:5432 TCP established (drains until 10:01:05) 2026-01-01T10:00:00 10:00:05 5/4 500/400 n1 rule from-api of acme/shop/staging/db (ingress)',
+        'acme/shop/staging api-1:78 → db-1:5432 TCP established (drains until 10:01:05) 2026-01-01T10:00:00 10:00:05 5/4 500/400 n1,not n3 rule from-api of acme/shop/staging/db (ingress)',
       ]);
       expect(JSON.parse(json.out)).toMatchObject({ connections: [{ bytes: { forward: 500 } }, {}, { spared: {} }], missing: ['n2'] });
     });

@@ -105,7 +105,10 @@ export type ConnectionsPart = z.infer<typeof connectionsPartSchema>;
 
 /** What the door makes of all answers. */
 export const connectionsSchema = z.object({
-  connections: z.array(connectionSchema.extend({ nodes: z.array(z.string()).meta({ description: 'Whose kernels hold it' }) })),
+  connections: z.array(connectionSchema.extend({
+    nodes: z.array(z.string()).meta({ description: 'Whose kernels hold it' }),
+    notAt: z.array(z.string()).optional().meta({ description: 'Nodes of an end of it that have told all of theirs and do not hold it: it is denied there, or was cut' }),
+  })),
   nodes: z.array(z.string()).meta({ description: 'Who was asked: the nodes that hold an endpoint of the scope' }),
   missing: z.array(z.string()).meta({ description: 'Who of them did not answer in time, or with what is no answer: what only they hold is not here' }),
   notTold: z.int().min(0).meta({ description: 'How many there are at the most beyond those that an answer may tell; 0: all are here' }),

@@ -60,6 +60,16 @@ describe('what nodes say of their connections', () => {
     expect(collection.answer().connections).toEqual([]);
   });
 
+  it('is said not to be at a node of its other end that has told all of its own', () => {
+    const notAt = (other: Partial<ConnectionsPart>, connections: Connection[] = []): unknown => {
+      const collection = asked();
+      collection.take('node-1', part('node-1', [connection(), connection({ destination: { address: '192.0.2.9', port: 80 } })]));
+      collection.take('node-2', part('node-2', connections, other));
+      return collection.answer().connections.map((one) => one.notAt);
+    };
+    expect([notAt({}), notAt({}, [connection()]), notAt({ notTold: 1 }), notAt({ last: false }), notAt({ part: 3 })]).toEqual([[['node-2'], undefined], ...Array.from({ length: 4 }, () => [undefined, undefined])]);
+  });
+
   it('comes in parts, and a node that leaves one out, repeats one or says what is none has not answered', () => {
     const good = asked();
     good.take('node-2', part('node-2', []));

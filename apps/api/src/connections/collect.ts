@@ -40,6 +40,12 @@ export function collect(holdings: Holdings, most: number = limits.connectionsPer
     // The node of its destination tells it as well, and leaves the counting to this one.
     else if (held.has(connection.source.endpoint ?? '')) beyond++;
   };
+  const nodeOf = new Map([...holdings].flatMap(([node, held]) => [...held].map((path) => [path, node] as const)));
+  const notAt = ({ nodes, source, destination }: Told): Pick<Told, 'notAt'> => {
+    const ends = [source.endpoint, destination.endpoint].flatMap((path) => nodeOf.get(path ?? '') ?? []);
+    const found = [...new Set(ends)].filter((node) => !nodes.includes(node) && left.get(node) === 0 && !wrong.has(node));
+    return found.length === 0 ? {} : { notAt: found };
+  };
   return {
     ask(nodes, share) {
       for (const node of nodes) waiting.set(node, { share, parts: 0, count: 0 });
@@ -65,7 +71,7 @@ export function collect(holdings: Holdings, most: number = limits.connectionsPer
       return [...left].filter(([node, count]) => count > 0 && !wrong.has(node)).map(([node]) => node);
     },
     answer: () => ({
-      connections: [...told].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one),
+      connections: [...told].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => ({ ...one, ...notAt(one) })),
       nodes: [...holdings.keys()].sort(), missing: [...new Set([...waiting.keys(), ...wrong])].sort(),
       notTold: [...left.values()].reduce((sum, count) => sum + count, beyond),
     }),

@@ -31,7 +31,7 @@ const both = ({ forward, reply }: Connection['bytes']): string => `${forward}/${
 function connectionsText({ connections }: Connections): string {
   if (connections.length === 0) return 'no connections here';
   return table(['ENVIRONMENT', 'CONNECTION', 'STATE', 'SINCE', 'LAST PACKET', 'PACKETS', 'BYTES', 'NODES', 'RULES'], connections.map((one) => [
-    [one.domain, one.project, one.environment].join('/'), endsOf(one), `${one.state}${sparedText(one)}`, one.since.slice(0, 19), one.lastPacketAt.slice(11, 19), both(one.packets), both(one.bytes), one.nodes.join(','), one.decisions.map((d) => `${ruleOf(d)} (${d.direction})`).join(', '),
+    [one.domain, one.project, one.environment].join('/'), endsOf(one), `${one.state}${sparedText(one)}`, one.since.slice(0, 19), one.lastPacketAt.slice(11, 19), both(one.packets), both(one.bytes), [...one.nodes, ...(one.notAt ?? []).map((node) => `not ${node}`)].join(','), one.decisions.map((d) => `${ruleOf(d)} (${d.direction})`).join(', '),
   ]));
 }
 
